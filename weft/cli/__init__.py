@@ -1,0 +1,1 @@
+"""What a person types.  It speaks to the API and to nothing else."""

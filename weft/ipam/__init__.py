@@ -1,0 +1,1 @@
+"""Subnets, blocks and addresses: who may have which."""

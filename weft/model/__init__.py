@@ -1,0 +1,1 @@
+"""What people ask for: small frozen records, validated once, where they enter."""

@@ -1,0 +1,264 @@
+"""Objects as the commands that a person would type: ``ip``, ``bridge``, ``nft``, ``sysctl``.
+
+These lines are printed by ``weft plan``, ``--dry-run`` and the log.  They are never run by weft, but they can be
+pasted into a root shell and do the same thing.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from functools import singledispatch
+
+from weft.model.container import Namespace
+from weft.plan.objects import (
+    Admission,
+    Bridge,
+    Cable,
+    Element,
+    InterfaceAddress,
+    KernelObject,
+    LinkUp,
+    PROTOCOL,
+    ProxyNeighbour,
+    Route,
+    Sysctl,
+    Table,
+    Veth,
+)
+
+Commands = tuple[str, ...]
+
+
+@singledispatch
+def add(thing: KernelObject) -> Commands:
+    """Return the commands that bring ``thing`` into being."""
+    raise TypeError(f"no command adds {thing!r}")
+
+
+@singledispatch
+def remove(thing: KernelObject) -> Commands:
+    """Return the commands that take ``thing`` away."""
+    raise TypeError(f"no command removes {thing!r}")
+
+
+@singledispatch
+def change(old: KernelObject, new: KernelObject) -> Commands:
+    """Return the commands that turn ``old`` into ``new``."""
+    return (*remove(old), *add(new))
+
+
+def _line(*words: object) -> str:
+    return shlex.join(str(word) for word in words)
+
+
+def _inside(ns: Namespace | None, *words: object) -> str:
+    return _line(*words) if ns is None else _line("nsenter", f"--net={ns.path}", *words)
+
+
+def _family(address: str) -> tuple[str, ...]:
+    return ("-6",) if ":" in address else ()
+
+
+# --- links ----------------------------------------------------------------------------------------------------
+
+
+@add.register
+def _(thing: Bridge) -> Commands:
+    return (
+        _line("ip", "link", "add", thing.name, "address", thing.mac, "mtu", thing.mtu, "type", "bridge"),
+        _line("ip", "link", "set", thing.name, "alias", thing.alias),
+    )
+
+
+@change.register
+def _(old: Bridge, new: KernelObject) -> Commands:
+    assert isinstance(new, Bridge)
+    return (_line("ip", "link", "set", new.name, "address", new.mac, "mtu", new.mtu, "alias", new.alias),)
+
+
+@add.register
+def _(thing: Veth) -> Commands:
+    place = ("netns", thing.peer_ns.path) if thing.peer_ns else ()
+    master = ("master", thing.master) if thing.master else ()
+    lines = [
+        _line(
+            "ip", "link", "add", thing.name, "mtu", thing.mtu, *master, "type", "veth",
+            "peer", "name", thing.peer_name, "address", thing.peer_mac, "mtu", thing.mtu, *place,
+        ),
+        _line("ip", "link", "set", thing.name, "alias", thing.alias),
+    ]  # fmt: skip
+    if thing.isolated:
+        lines.append(_line("bridge", "link", "set", "dev", thing.name, "isolated", "on"))
+    return tuple(lines)
+
+
+@change.register
+def _(old: Veth, new: KernelObject) -> Commands:
+    assert isinstance(new, Veth)
+    master = ("master", new.master) if new.master else ("nomaster",)
+    lines = [_line("ip", "link", "set", new.name, "mtu", new.mtu, *master, "alias", new.alias)]
+    if new.master:
+        lines.append(_line("bridge", "link", "set", "dev", new.name, "isolated", "on" if new.isolated else "off"))
+    return tuple(lines)
+
+
+@remove.register(Bridge)
+@remove.register(Veth)
+def _(thing: Bridge | Veth) -> Commands:
+    return (_line("ip", "link", "delete", thing.name),)
+
+
+@add.register
+def _(thing: Cable) -> Commands:
+    return (
+        _inside(
+            thing.left_ns, "ip", "link", "add", thing.left_name, "address", thing.left_mac, "mtu", thing.mtu,
+            "type", "veth", "peer", "name", thing.right_name, "address", thing.right_mac, "mtu", thing.mtu,
+            "netns", thing.right_ns.path,
+        ),
+    )  # fmt: skip
+
+
+@remove.register
+def _(thing: Cable) -> Commands:
+    return (_inside(thing.left_ns, "ip", "link", "delete", thing.left_name),)
+
+
+@add.register
+def _(thing: LinkUp) -> Commands:
+    return (_inside(thing.ns, "ip", "link", "set", thing.name, "up"),)
+
+
+@remove.register
+def _(thing: LinkUp) -> Commands:
+    return (_inside(thing.ns, "ip", "link", "set", thing.name, "down"),)
+
+
+# --- addresses, routes, neighbours, sysctls -----------------------------------------------------------------------
+
+
+def _address(thing: InterfaceAddress, verb: str) -> str:
+    nodad = ("nodad",) if verb == "add" and ":" in thing.cidr else ()
+    where = (thing.cidr,) if thing.peer is None else (thing.cidr.partition("/")[0], "peer", thing.peer)
+    return _inside(thing.ns, "ip", "address", verb, *where, "dev", thing.interface, *nodad)
+
+
+@add.register
+def _(thing: InterfaceAddress) -> Commands:
+    return (_address(thing, "add"),)
+
+
+@remove.register
+def _(thing: InterfaceAddress) -> Commands:
+    return (_address(thing, "delete"),)
+
+
+def _route(thing: Route, verb: str) -> str:
+    via = ("via", thing.gateway) if thing.gateway else ()
+    metric = ("metric", thing.metric) if thing.metric else ()
+    return _inside(
+        thing.ns, "ip", *_family(thing.destination), "route", verb, thing.destination, *via,
+        "dev", thing.interface, *metric, "proto", PROTOCOL,
+    )  # fmt: skip
+
+
+@add.register
+def _(thing: Route) -> Commands:
+    return (_route(thing, "replace"),)
+
+
+@remove.register
+def _(thing: Route) -> Commands:
+    return (_route(thing, "delete"),)
+
+
+@add.register
+def _(thing: ProxyNeighbour) -> Commands:
+    return (_line("ip", *_family(thing.address), "neighbour", "add", "proxy", thing.address, "dev", thing.interface, "proto", PROTOCOL),)
+
+
+@remove.register
+def _(thing: ProxyNeighbour) -> Commands:
+    return (_line("ip", *_family(thing.address), "neighbour", "delete", "proxy", thing.address, "dev", thing.interface),)
+
+
+@add.register
+def _(thing: Sysctl) -> Commands:
+    return (_inside(thing.ns, "sysctl", "-w", f"{thing.path}={thing.value}"),)
+
+
+@remove.register
+def _(thing: Sysctl) -> Commands:
+    return ()  # a setting goes with its interface; one of the host is put back by a Change
+
+
+@change.register
+def _(old: Sysctl, new: KernelObject) -> Commands:
+    return add(new)
+
+
+# --- nftables -------------------------------------------------------------------------------------------------
+
+
+@add.register
+def _(thing: Table) -> Commands:
+    return (_line("nft", "-j", thing.body),)
+
+
+@remove.register
+def _(thing: Table) -> Commands:
+    return (_line("nft", "delete", "table", thing.family, "weft"),)
+
+
+@change.register
+def _(old: Table, new: KernelObject) -> Commands:
+    return (*remove(old), *add(new))
+
+
+def _element(thing: Element, verb: str) -> str:
+    match = " . ".join(map(str, thing.match))
+    comment = f" comment {json.dumps(thing.comment)}" if thing.comment and verb == "add" else ""
+    value = f" : {' . '.join(map(str, thing.value))}" if thing.value and verb == "add" else ""
+    return _line("nft", verb, "element", thing.family, "weft", thing.set, f"{{ {match}{comment}{value} }}")
+
+
+@add.register
+def _(thing: Element) -> Commands:
+    return (_element(thing, "add"),)
+
+
+@remove.register
+def _(thing: Element) -> Commands:
+    return (_element(thing, "delete"),)
+
+
+# --- other firewalls --------------------------------------------------------------------------------------------
+
+
+def _admission(thing: Admission, adding: bool) -> Commands:
+    name = thing.interface
+    match thing.manager:
+        case "docker":
+            verb = "-I" if adding else "-D"
+            return tuple(
+                _line(program, verb, "DOCKER-USER", side, name, "-j", "ACCEPT")
+                for program in ("iptables", "ip6tables")
+                for side in ("-i", "-o")
+            )
+        case "firewalld":
+            verb = "--add-interface" if adding else "--remove-interface"
+            return (_line("firewall-cmd", "--zone=trusted", f"{verb}={name}"),)
+        case "ufw":
+            verbs = ("route",) if adding else ("route", "delete")
+            return tuple(_line("ufw", *verbs, "allow", side, "on", name) for side in ("in", "out"))
+
+
+@add.register
+def _(thing: Admission) -> Commands:
+    return _admission(thing, True)
+
+
+@remove.register
+def _(thing: Admission) -> Commands:
+    return _admission(thing, False)

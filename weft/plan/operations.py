@@ -1,0 +1,109 @@
+"""What can be done to a kernel: the verbs of the vocabulary.
+
+There are three: Add, Remove and Change.  Each can be *described* (as the command that a person would type),
+*undone* (by the operation that ``undo`` returns) and *executed* (by the kernel room, the only one that may).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from weft.model.base import Record
+from weft.plan import commands
+from weft.plan.objects import AnyObject, Element, Key, Objects, Table
+
+
+class Add(Record, tag=True):
+    """Bring an object into being.  Adding what exists already in the same form is not an error."""
+
+    object: AnyObject
+
+    def describe(self) -> tuple[str, ...]:
+        """Return the commands that a person would type to do this."""
+        return commands.add(self.object)
+
+    def undo(self) -> Operation:
+        return Remove(object=self.object)
+
+
+class Remove(Record, tag=True):
+    """Take an object away.  Removing what is not there is not an error."""
+
+    object: AnyObject
+
+    def describe(self) -> tuple[str, ...]:
+        return commands.remove(self.object)
+
+    def undo(self) -> Operation:
+        return Add(object=self.object)
+
+
+class Change(Record, tag=True):
+    """Turn ``old`` into ``new``, which have the same key."""
+
+    old: AnyObject
+    new: AnyObject
+
+    def describe(self) -> tuple[str, ...]:
+        return commands.change(self.old, self.new)
+
+    def undo(self) -> Operation:
+        return Change(old=self.new, new=self.old)
+
+
+Operation = Add | Remove | Change
+Operations = tuple[Operation, ...]
+
+
+def additions(objects: Objects) -> Operations:
+    """Return the operations that bring ``objects`` into being, in their order."""
+    return tuple(Add(object=thing) for thing in objects)
+
+
+def removals(objects: Objects) -> Operations:
+    """Return the operations that take ``objects`` away, last first.
+
+    What stands in a container's namespace needs no operation of its own when the interface that it belongs
+    to goes: the kernel takes addresses, routes and settings away with their interface.
+    """
+    return tuple(Remove(object=thing) for thing in reversed(objects) if thing.where is None or thing.key[0] == "cable")
+
+
+def difference(desired: Objects, observed: Iterable[AnyObject]) -> Operations:
+    """Return what turns ``observed`` into ``desired``: additions and changes in plan order, then removals.
+
+    ``observed`` must hold only what weft owns: whatever is not desired is taken away.  Where a table has to be
+    written anew, its elements are added with it, because the old table took them along.
+    """
+    have: dict[Key, AnyObject] = {thing.key: thing for thing in observed}
+    want: dict[Key, AnyObject] = {thing.key: thing for thing in desired}
+    rewritten = {
+        thing.family
+        for thing in want.values()
+        if isinstance(thing, Table) and not _is_there(thing, have)
+    }
+    operations: list[Operation] = []
+    for key, thing in want.items():
+        present = have.get(key)
+        fresh = isinstance(thing, Element) and thing.family in rewritten
+        if present is None or fresh:
+            operations.append(Add(object=thing))
+        elif not thing.same_as(present):
+            operations.append(Change(old=present, new=thing))
+    gone = [
+        thing
+        for key, thing in have.items()
+        if key not in want and not (isinstance(thing, Element) and thing.family in rewritten)
+    ]
+    operations.extend(Remove(object=thing) for thing in reversed(gone))
+    return tuple(operations)
+
+
+def describe(operations: Iterable[Operation]) -> list[str]:
+    """Return the commands of all operations, in order."""
+    return [command for operation in operations for command in operation.describe()]
+
+
+def _is_there(thing: AnyObject, have: dict[Key, AnyObject]) -> bool:
+    present = have.get(thing.key)
+    return present is not None and thing.same_as(present)

@@ -1,0 +1,1 @@
+"""`weft run`: one process in namespaces of its own."""

@@ -1,0 +1,1 @@
+"""Where intent lives: get, compare-and-swap, watch, and nothing else."""
