@@ -1,0 +1,399 @@
+"""Containers: started, stopped, attached from elsewhere, removed."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from weft.agent import links, requests as checked, wiring
+from weft.agent.core import Core, Edit
+from weft.agent.endpoints import Endpoints
+from weft.agent.events import now
+from weft.agent.facade import Outcome
+from weft.agent.inspection import container_row
+from weft.agent.launcher import Launcher, SandboxSpec
+from weft.agent.naming import Naming
+from weft.model.base import replace
+from weft.model.container import Container, Endpoint, Namespace
+from weft.model.errors import (
+    ContainerNotRunning,
+    ContainerRunning,
+    InvalidInput,
+    InvalidOption,
+    NameTaken,
+    WeftError,
+)
+from weft.model.requests import Attach, Connect, Disconnect, Run
+from weft.plan.operations import Operations, describe
+
+log = logging.getLogger("weft")
+
+#: Exit code of a process that was ended by SIGKILL, and what is assumed of one that vanished.
+KILLED = 128 + signal.SIGKILL
+
+#: How many exit codes of containers that are gone already are kept.
+REMEMBERED_CODES = 2000
+
+
+class Containers:
+    """The life of containers.  ``watch`` is told which process to wait for (reaper.py)."""
+
+    def __init__(
+        self,
+        core: Core,
+        endpoints: Endpoints,
+        naming: Naming,
+        launcher: Launcher,
+        watch: Callable[[Container], None],
+    ) -> None:
+        self._core = core
+        self._endpoints = endpoints
+        self._naming = naming
+        self._launcher = launcher
+        self._watch = watch
+        #: Exit codes of containers that were removed when they ended, for those who ask afterwards.
+        self._codes: dict[str, int] = {}
+
+    # --- weft run, start, stop, rm
+
+    def run(self, request: Run, dry_run: bool) -> Outcome:
+        """Make a container and start it; whatever fails leaves nothing of it."""
+        with self._core.lock:
+            container = checked.container_for_run(request, self._core.state)
+            if dry_run:
+                return Outcome(operations=tuple(describe(self._rehearse_start(container))))
+            self._codes.pop(container.name, None)
+            started, operations = self._bring_up(container)
+        try:
+            running = self._launch(started)
+        except BaseException:
+            self._discard(started)
+            raise
+        return Outcome(result=self._report(running), operations=tuple(describe(operations)))
+
+    def start(self, name: str, dry_run: bool) -> Outcome:
+        """Start a container that has ended."""
+        with self._core.lock:
+            container = self._managed(name)
+            if container.state != "exited":
+                raise ContainerRunning(f"container {container.name!r} is {container.state}")
+            if dry_run:
+                return Outcome(operations=tuple(describe(self._rehearse_start(container))))
+            started, operations = self._bring_up(container)
+        try:
+            running = self._launch(started)
+        except BaseException:
+            self.ended(started.id, None)
+            raise
+        return Outcome(result=self._report(running), operations=tuple(describe(operations)))
+
+    def stop(self, name: str, timeout: float, dry_run: bool) -> Outcome:
+        """End a container's process: SIGTERM, and SIGKILL after ``timeout`` seconds."""
+        with self._core.lock:
+            container = self._managed(name)
+            if container.state != "running":
+                raise ContainerNotRunning(f"container {container.name!r} does not run")
+            if dry_run:
+                going = self._core.state.endpoints_of(container)
+                return Outcome(operations=tuple(describe(self._endpoints.detach(container, going, dry_run=True))))
+        directory = self.directory(container)
+        self._launcher.signal(directory, signal.SIGTERM)
+        code = self._launcher.wait(directory, timeout)
+        if code is None:
+            self._launcher.signal(directory, signal.SIGKILL)
+            code = self._launcher.wait(directory, timeout=5.0)
+        self.ended(container.id, KILLED if code is None else code)
+        return Outcome(result={"id": container.id, "name": container.name, "exit_code": code})
+
+    def remove(self, name: str, force: bool, dry_run: bool) -> Outcome:
+        """Remove a container; one that runs is only removed by ``force``, which kills it."""
+        with self._core.lock:
+            container = self._core.state.find_container(name)
+            if not container.managed:
+                return self.detach(name, None, dry_run)
+            if container.state == "running" and not force:
+                raise ContainerRunning(
+                    f"container {container.name!r} is running", "Stop it first, or use 'weft rm -f'."
+                )
+        operations: tuple[str, ...] = ()
+        if container.state == "running":
+            operations = self.stop(name, 0.0, dry_run).operations
+        if not dry_run:
+            self._forget(container.id)
+        return Outcome(result={"id": container.id, "name": container.name}, operations=operations)
+
+    def ended(self, identifier: str, code: int | None) -> None:
+        """Conclude the life of a sandbox whose process has ended (or never began); again and again is fine."""
+        with self._core.lock:
+            container = self._core.state.containers.get(identifier)
+            if container is None or not container.managed or container.state == "exited":
+                return
+            finished = replace(container, state="exited", pid=0, exit_code=code, finished=now())
+            self._core.state.commit(finished)
+            self._release_namespace(finished)
+            self._core.events.tell("container", "exit", container.id, container.name, exit_code=code)
+        if container.auto_remove:
+            self._remember_code(container, KILLED if code is None else code)
+            self._forget(identifier)
+
+    def _remember_code(self, container: Container, code: int) -> None:
+        with self._core.lock:
+            self._codes |= {container.id: code, container.name: code}
+            while len(self._codes) > REMEMBERED_CODES:
+                del self._codes[next(iter(self._codes))]
+
+    def wait(self, name: str, timeout: float | None) -> int | None:
+        """Wait for the end of a container, at most ``timeout`` seconds; return its exit code, None if it still runs."""
+        with self._core.lock:
+            if name in self._codes:
+                return self._codes[name]
+            container = self._managed(name)
+        if container.state == "exited":
+            return KILLED if container.exit_code is None else container.exit_code
+        code = self._launcher.wait(self.directory(container), timeout)
+        if code is not None:
+            self.ended(container.id, code)
+        return code
+
+    # --- weft attach, detach, connect, disconnect
+
+    def attach(self, request: Attach, dry_run: bool) -> Outcome:
+        """Put a namespace that somebody else made on a network; again for further networks."""
+        with self._core.lock:
+            namespace = self._core.kernel.open_namespace(_namespace_path(request))
+            container = self._attachable(request, namespace)
+            new = [w for w in container.wishes if not self._is_connected(container, w.network_id)]
+            operations = self._endpoints.attach(container, new, dry_run=dry_run)
+        if dry_run:
+            return Outcome(operations=tuple(describe(operations)))
+        if request.pid is not None:
+            self._watch(container)
+        self._core.events.tell("container", "attach", container.id, container.name)
+        return Outcome(result=self._report(container), operations=tuple(describe(operations)))
+
+    def detach(self, name: str, network: str | None, dry_run: bool) -> Outcome:
+        """Take an attached namespace off one network or, without ``network``, off all, and forget it after the last."""
+        core = self._core
+        with core.lock:
+            container = core.state.find_container(name)
+            if container.managed and network is None:
+                raise InvalidOption(
+                    f"{container.name!r} was not attached but started by weft",
+                    f"Use 'weft rm {container.name}', or name the network to leave.",
+                )
+            going = core.state.endpoints_of(container)
+            if network is not None:
+                going = [core.state.endpoint(container, core.state.find_network(network))]
+            remaining = _without(container, going)
+            operations = self._endpoints.detach(remaining, going, dry_run=dry_run)
+            if not dry_run and not container.managed and not core.state.endpoints_of(remaining):
+                self._forget_attached(remaining)
+        return Outcome(result={"id": container.id, "name": container.name}, operations=tuple(describe(operations)))
+
+    def connect(self, name: str, request: Connect, dry_run: bool) -> Outcome:
+        """Bring a container onto a further network, at once if it runs and at its next start otherwise."""
+        core = self._core
+        with core.lock:
+            network = core.state.find_network(name)
+            container = core.state.find_container(request.container)
+            checked.check_connectable(container, network)
+            wish = checked.wish_for_connect(request, network)
+            wanting = replace(container, wishes=(*container.wishes, wish))
+            if container.state != "running":
+                if not dry_run:
+                    core.state.commit(wanting)
+                return Outcome(result=self._report(wanting))
+            operations = self._endpoints.attach(wanting, (wish,), dry_run=dry_run)
+        return Outcome(result=self._report(wanting), operations=tuple(describe(operations)))
+
+    def disconnect(self, name: str, request: Disconnect, dry_run: bool) -> Outcome:
+        """Take a container off a network, live."""
+        core = self._core
+        with core.lock:
+            network = core.state.find_network(name)
+            container = core.state.find_container(request.container)
+            if container.state == "running":
+                return self.detach(container.id, network.id, dry_run)
+            if not any(wish.network_id == network.id for wish in container.wishes):
+                core.state.endpoint(container, network)  # raises EndpointNotFound
+            if not dry_run:
+                remaining = tuple(wish for wish in container.wishes if wish.network_id != network.id)
+                core.state.commit(replace(container, wishes=remaining))
+        return Outcome(result={"id": container.id, "name": container.name})
+
+    def vanished(self, identifier: str) -> None:
+        """Clean up after an attached namespace that is gone."""
+        with self._core.lock:
+            container = self._core.state.containers.get(identifier)
+            if container is None or container.managed:
+                return
+            self._endpoints.detach(container, self._core.state.endpoints_of(container))
+            self._forget_attached(container)
+
+    # --- where things are
+
+    def directory(self, container: Container) -> Path:
+        """Return the directory that holds a container's files, log and sandbox."""
+        return self._core.state_dir / "containers" / container.id
+
+    def _namespace_path(self, container: Container) -> str:
+        return str(self._core.run_dir / "netns" / container.id)
+
+    # --- coming up
+
+    def _bring_up(self, container: Container) -> tuple[Container, Operations]:
+        """Record ``container``, make its namespace and attach it; the process is not started yet."""
+        core = self._core
+        core.state.commit(replace(container, state="created", exit_code=None, finished=""), durable=False)
+        try:
+            container = replace(container, state="created", pid=0, exit_code=None, finished="")
+            if container.namespace is None and container.mode in ("private", "none"):
+                namespace = core.kernel.create_namespace(self._namespace_path(container))
+                container = replace(container, namespace=replace(namespace, owned=True))
+            # A namespace that others still share has kept its endpoints.
+            wishes = [w for w in container.wishes if not self._is_connected(container, w.network_id)]
+            operations = self._endpoints.attach(container, wishes)
+            self._naming.prepare(container, self.directory(container))
+        except BaseException:
+            self._discard(container)
+            raise
+        return container, operations
+
+    def _launch(self, container: Container) -> Container:
+        """Start the process of a container that was brought up; return the record of it running."""
+        with self._core.lock:
+            spec = self._spec(container)
+        pid = self._launcher.start(spec)
+        with self._core.lock:
+            running = replace(container, state="running", pid=pid, started=now())
+            self._core.state.commit(running)
+        self._watch(running)
+        self._core.events.tell("container", "start", running.id, running.name)
+        return running
+
+    def _spec(self, container: Container) -> SandboxSpec:
+        namespace = wiring.namespace_of(self._core.state, container)
+        if namespace is None and container.mode != "host":
+            raise ContainerNotRunning(f"the container whose namespace {container.name!r} shares does not run")
+        directory = self.directory(container)
+        return SandboxSpec(
+            id=container.id,
+            directory=str(directory),
+            netns=namespace.path if namespace else None,
+            hostname=container.hostname or container.id[:12],
+            command=container.command,
+            env=links.environment(self._core.state, container) | container.env,
+            files=self._naming.files(container, directory),
+            tty=container.tty,
+            stdin=container.stdin,
+        )
+
+    def _rehearse_start(self, container: Container) -> Operations:
+        if container.mode in ("private", "none"):
+            path = self._namespace_path(container)
+            container = replace(container, namespace=Namespace(path=path, inode=0, owned=True))
+        return self._endpoints.attach(container, container.wishes, dry_run=True)
+
+    # --- going down
+
+    def _discard(self, container: Container) -> None:
+        """Undo a start that failed: for a new container everything, for one that ran before its network."""
+        with self._core.lock:
+            current = self._core.state.containers.get(container.id)
+            if current is None:
+                return
+            self._release_namespace(container)
+        if container.started:
+            with self._core.lock:
+                self._core.state.commit(replace(container, state="exited", pid=0, namespace=None))
+        else:
+            self._forget(container.id)
+
+    def _release_namespace(self, container: Container) -> None:
+        """Take a namespace's endpoints and the namespace away, once the last container that lives in it has ended."""
+        state = self._core.state
+        owner = state.containers.get(container.peer_id or container.id, container)
+        users = [owner, *state.sharers_of(owner)]
+        if any(user.state != "exited" and user.id != container.id for user in users):
+            return
+        self._endpoints.detach(owner, state.endpoints_of(owner))
+        if owner.namespace is not None and owner.namespace.owned:
+            self._core.kernel.remove_namespace(owner.namespace)
+        state.commit(replace(owner, namespace=None))
+
+    def _forget(self, identifier: str) -> None:
+        """Delete an ended container's record and files."""
+        with self._core.lock:
+            container = self._core.state.containers.get(identifier)
+            if container is None:
+                return
+            self._core.state.commit(drop=(container,))
+            self._naming.forget(container)
+            shutil.rmtree(self.directory(container), ignore_errors=True)
+            self._core.events.tell("container", "remove", container.id, container.name)
+
+    def _forget_attached(self, container: Container) -> None:
+        current = self._core.state.containers.get(container.id)
+        if current is not None:
+            self._core.state.commit(drop=(current,))
+            self._naming.forget(current)
+            shutil.rmtree(self.directory(current), ignore_errors=True)
+            self._core.events.tell("container", "detach", current.id, current.name)
+
+    # --- helpers
+
+    def _managed(self, name: str) -> Container:
+        container = self._core.state.find_container(name)
+        if not container.managed:
+            raise InvalidOption(
+                f"{container.name!r} is a namespace that somebody else made; weft does not start or stop it",
+                f"'weft detach {container.name}' takes it off its networks.",
+            )
+        return container
+
+    def _attachable(self, request: Attach, namespace: Namespace) -> Container:
+        """Return the record to attach: a new one, or a known one with a further network."""
+        state = self._core.state
+        known = state.container_named(request.name or "")
+        if known is None:
+            return replace(
+                checked.container_for_attach(request, state), namespace=namespace, state="running", pid=request.pid or 0
+            )
+        if known.managed or known.namespace is None or known.namespace.inode != namespace.inode:
+            raise NameTaken(f"the name {known.name!r} belongs to another container", owner=known.id)
+        fresh = checked.container_for_attach(replace(request, name=None), state)
+        for wish in fresh.wishes:
+            checked.check_connectable(known, state.networks[wish.network_id])
+        return replace(known, wishes=(*known.wishes, *fresh.wishes))
+
+    def _is_connected(self, container: Container, network_id: str) -> bool:
+        return any(endpoint.network_id == network_id for endpoint in self._core.state.endpoints_of(container))
+
+    def _report(self, container: Container) -> dict[str, Any]:
+        directory = self.directory(container)
+        return container_row(self._core.state, container) | {
+            "directory": str(directory),
+            "console": str(directory / "console.sock"),
+        }
+
+
+def _namespace_path(request: Attach) -> str:
+    if (request.pid is None) == (request.netns is None):
+        raise InvalidInput("exactly one of a pid and a namespace is needed", "Give --pid PID or --netns PATH.")
+    if request.pid is not None:
+        if request.pid <= 0:
+            raise InvalidInput(f"{request.pid} is not a process id")
+        return f"/proc/{request.pid}/ns/net"
+    path = request.netns or ""
+    if "\0" in path or not path:
+        raise InvalidInput("the path of the namespace is empty or holds a NUL")
+    return path if "/" in path else f"/run/netns/{path}"
+
+
+def _without(container: Container, endpoints: Iterable[Endpoint]) -> Container:
+    left = {endpoint.network_id for endpoint in endpoints}
+    return replace(container, wishes=tuple(wish for wish in container.wishes if wish.network_id not in left))

@@ -1,0 +1,134 @@
+"""The attach path: containers come onto networks and leave them.
+
+Attaching is constant work: an address from a pool in memory, a handful of objects from the planners, one
+transaction of nftables, three sends of netlink, two records.  Nothing here lists what the kernel or the store hold.
+Callers hold the agent's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from weft.agent import wiring
+from weft.agent.allocation import Allocation
+from weft.agent.core import Core, Edit
+from weft.agent.naming import Naming
+from weft.agent.publishing import Publishing
+from weft.model.base import replace
+from weft.model.container import Container, Endpoint, Wish
+from weft.model.ports import PublishedPort
+from weft.plan.host import gateway_choice
+from weft.plan.operations import Operations
+
+
+class Endpoints:
+    """Attaches and detaches endpoints; keeps the rule that one of them carries the container's way out."""
+
+    def __init__(self, core: Core, allocation: Allocation, publishing: Publishing, naming: Naming) -> None:
+        self._core = core
+        self._allocation = allocation
+        self._publishing = publishing
+        self._naming = naming
+
+    def attach(self, container: Container, wishes: Sequence[Wish], *, dry_run: bool = False) -> Operations:
+        """Attach ``container``, whose record (new or changed) has its namespace already, as ``wishes`` say.
+
+        Everything is attached or nothing is: whatever raises, addresses and ports are free again and the records
+        as before.
+        """
+        made = self._allocate(container, wishes)
+        try:
+            if dry_run:
+                return self._core.rehearse(Edit(save=(container, *made)), containers=(container,))
+            attached = tuple(replace(endpoint, state="attached") for endpoint in made)
+            operations = self._core.change(
+                Edit(save=(container, *made)), Edit(save=attached), containers=(container,)
+            )
+        except BaseException:
+            self._release(made)
+            raise
+        finally:
+            if dry_run:
+                self._release(made)
+        self._naming.attached(container)
+        for endpoint in attached:
+            self._tell("connect", container, endpoint)
+        return operations
+
+    def detach(
+        self, container: Container, endpoints: Iterable[Endpoint], *, dry_run: bool = False
+    ) -> Operations:
+        """Take ``endpoints`` of ``container`` (a record that is saved along) away; never fails half-way."""
+        going = tuple(endpoints)
+        leaving = tuple(replace(endpoint, state="detaching") for endpoint in going)
+        heirs, orphaned = self._succession(container, going)
+        first = Edit(save=(container, *leaving, *heirs))
+        if dry_run:
+            return self._core.rehearse(first, containers=(container,))
+        operations = self._core.change(first, Edit(drop=leaving), containers=(container,), teardown=True)
+        addresses = [address.address for endpoint in going for address in endpoint.addresses]
+        self._core.kernel.flush_connections(addresses)
+        for endpoint in going:
+            self._allocation.release(endpoint)
+        self._core.reservations.release(orphaned)
+        self._naming.detached(container, going)
+        for endpoint in going:
+            self._tell("disconnect", container, endpoint)
+        return operations
+
+    def _allocate(self, container: Container, wishes: Sequence[Wish]) -> tuple[Endpoint, ...]:
+        """Return new endpoint records for ``wishes``; one of them is the gateway if the container has none yet."""
+        state = self._core.state
+        present = state.endpoints_of(container)
+        taken = {endpoint.interface for endpoint in present}
+        namespace = wiring.namespace_of(state, container)
+        if not container.managed and namespace is not None:
+            taken |= self._core.kernel.interfaces(namespace)
+        made: list[Endpoint] = []
+        try:
+            for wish in wishes:
+                endpoint = self._allocation.endpoint(container, state.networks[wish.network_id], wish, taken)
+                made.append(endpoint)
+                taken.add(endpoint.interface)
+            if not any(endpoint.gateway for endpoint in present):
+                chosen = gateway_choice([*present, *made], state.networks)
+                made = [self._as_gateway(container, e) if e.id == chosen else e for e in made]
+        except BaseException:
+            self._release(made)
+            raise
+        return tuple(made)
+
+    def _as_gateway(self, container: Container, endpoint: Endpoint) -> Endpoint:
+        network = self._core.state.networks[endpoint.network_id]
+        return replace(endpoint, gateway=True, ports=self._publishing.publish(container, network, endpoint))
+
+    def _succession(
+        self, container: Container, going: tuple[Endpoint, ...]
+    ) -> tuple[tuple[Endpoint, ...], tuple[PublishedPort, ...]]:
+        """Return the endpoint that takes over default routes and ports (if any), and the ports that nobody takes."""
+        state = self._core.state
+        ports = tuple(port for endpoint in going for port in endpoint.ports)
+        staying = [e for e in state.endpoints_of(container) if e.id not in {gone.id for gone in going}]
+        if not any(endpoint.gateway for endpoint in going):
+            return (), ports
+        heir = next((e for e in staying if e.id == gateway_choice(staying, state.networks)), None)
+        if heir is None:
+            return (), ports
+        kept = tuple(port for port in ports if heir.address(port.version) is not None)
+        return (replace(heir, gateway=True, ports=kept),), tuple(port for port in ports if port not in kept)
+
+    def _release(self, endpoints: Iterable[Endpoint]) -> None:
+        for endpoint in endpoints:
+            self._allocation.release(endpoint)
+            self._core.reservations.release(endpoint.ports)
+
+    def _tell(self, action: str, container: Container, endpoint: Endpoint) -> None:
+        network = self._core.state.networks.get(endpoint.network_id)
+        self._core.events.tell(
+            "network",
+            action,
+            endpoint.network_id,
+            network.name if network else "",
+            container=container.name,
+            addresses=[address.cidr for address in endpoint.addresses],
+        )

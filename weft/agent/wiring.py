@@ -1,0 +1,123 @@
+"""From the picture of intent to kernel objects: which planner is asked what.
+
+Everything here is a question to ``weft.plan`` about records in ``State``; nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from weft.agent.state import State
+from weft.model.container import Container, Endpoint, Namespace
+from weft.model.network import Network
+from weft.model.ports import ExposedPort
+from weft.plan import admission, firewall, forwarding, host as host_plan
+from weft.plan.drivers import registry
+from weft.plan.drivers.base import Host, Wiring
+from weft.plan.objects import Objects
+
+
+def host_objects(state: State, host: Host) -> Objects:
+    """Return what the host holds for itself and its networks, whatever is attached."""
+    networks = tuple(state.networks.values())
+    objects = list(host_plan.base(host))
+    for network in networks:
+        objects.extend(registry(network.driver).network(network, host))
+    objects.extend(forwarding.plan(networks, host))
+    objects.extend(admission.plan(networks, host))
+    return tuple(objects)
+
+
+def container_objects(state: State, host: Host, containers: Iterable[Container]) -> Objects:
+    """Return what the host and the containers' namespaces hold for the endpoints of ``containers``."""
+    objects = []
+    for container in containers:
+        for endpoint in live_endpoints(state, container):
+            wiring = wiring_of(state, endpoint)
+            if wiring is not None:
+                objects.extend(registry(wiring.network.driver).endpoint(wiring, host))
+        objects.extend(link_objects(state, host, container))
+    return tuple(objects)
+
+
+def desired(state: State, host: Host) -> Objects:
+    """Return everything that this host should hold."""
+    return host_objects(state, host) + container_objects(state, host, state.containers.values())
+
+
+def live_endpoints(state: State, container: Container) -> list[Endpoint]:
+    """Return the endpoints of a container that are attached or about to be."""
+    return [endpoint for endpoint in state.endpoints_of(container) if endpoint.state != "detaching"]
+
+
+def wiring_of(state: State, endpoint: Endpoint) -> Wiring | None:
+    """Return what the driver has to know of ``endpoint``; None while its container has no namespace."""
+    container = state.containers[endpoint.container_id]
+    namespace = namespace_of(state, container)
+    if namespace is None:
+        return None
+    peer = state.endpoints.get(endpoint.peer_id or "")
+    peer_container = state.containers.get(peer.container_id) if peer else None
+    if peer is not None and peer.state == "detaching":
+        peer = peer_container = None
+    return Wiring(
+        network=state.networks[endpoint.network_id],
+        endpoint=endpoint,
+        namespace=namespace,
+        owner=container.name,
+        peer=peer,
+        peer_namespace=namespace_of(state, peer_container) if peer_container else None,
+    )
+
+
+def namespace_of(state: State, container: Container) -> Namespace | None:
+    """Return the namespace that the container lives in, which may be another container's."""
+    if container.mode == "container" and container.peer_id:
+        owner = state.containers.get(container.peer_id)
+        return owner.namespace if owner else None
+    return container.namespace
+
+
+def link_objects(state: State, host: Host, receiver: Container) -> Objects:
+    """Return what lets ``receiver`` reach the exposed ports of the containers that it is linked to."""
+    if not host.settings.filter:
+        return ()
+    objects: list[object] = []
+    mine = {endpoint.network_id: endpoint for endpoint in live_endpoints(state, receiver)}
+    for link in receiver.links:
+        target = state.containers.get(link.target_id)
+        if target is None:
+            continue
+        for theirs in live_endpoints(state, target):
+            if theirs.network_id in mine:
+                comment = f"link {receiver.name} to {target.name}"
+                objects.extend(firewall.link(mine[theirs.network_id], theirs, exposed_ports(target), comment))
+    return tuple(objects)  # type: ignore[arg-type]
+
+
+def exposed_ports(container: Container) -> tuple[ExposedPort, ...]:
+    """Return the ports that a container exposes: those it says, and those it publishes."""
+    published = (ExposedPort(port=port.container_port, protocol=port.protocol) for port in container.publish)
+    return tuple(dict.fromkeys((*container.exposed, *published)))
+
+
+def concerned(state: State, containers: Iterable[Container]) -> list[Container]:
+    """Return the containers whose objects may change when the endpoints of ``containers`` do.
+
+    Those are the containers themselves, those that are linked to them, and those at the other end of a cable.
+    """
+    found: dict[str, Container] = {}
+    for container in containers:
+        found[container.id] = container
+        for receiver in state.receivers_of(container):
+            found[receiver.id] = receiver
+        for endpoint in state.endpoints_of(container):
+            peer = state.endpoints.get(endpoint.peer_id or "")
+            if peer is not None:
+                found[peer.container_id] = state.containers[peer.container_id]
+    return list(found.values())
+
+
+def bridges(networks: Iterable[Network]) -> frozenset[str]:
+    """Return the interface names of the networks' bridges."""
+    return frozenset(network.bridge for network in networks if network.bridge)
