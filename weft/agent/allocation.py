@@ -26,6 +26,13 @@ class Allocation:
         self._pools: dict[tuple[str, int], AddressPool] = {}
         #: Network id → MAC → endpoint id.
         self._macs: dict[str, dict[str, str]] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Learn from the records what is taken."""
+        state = self._state
+        self._pools.clear()
+        self._macs.clear()
         for network in state.networks.values():
             self.open(network)
         for endpoint in state.endpoints.values():
@@ -55,6 +62,8 @@ class Allocation:
         interface = self._interface(wish, frozenset(taken))
         addresses: list[Address] = []
         try:
+            if network.driver == "ptp":
+                addresses += self._cable_end(network, wish)
             for subnet, preferred in self._wanted(network, wish):
                 addresses.append(self._address(network, subnet, preferred))
             mac = self._mac(network, wish, addresses)
@@ -87,8 +96,21 @@ class Allocation:
             if pool is not None:
                 pool.release(address.address)
 
+    def _cable_end(self, network: Network, wish: Wish) -> list[Address]:
+        """Return the addresses of one end of a cable: those asked for, each a network of its own."""
+        wanted = [text for text in (wish.ip, wish.ip6) if text is not None]
+        if not wanted:
+            raise InvalidAddress(f"an end of {network.name!r} needs an address", "Give --ip, or use 'weft cable'.")
+        present = {a.address for endpoint in self._state.endpoints_on(network) for a in endpoint.addresses}
+        for text in wanted:
+            if text in present:
+                raise AddressTaken(f"address {text} is that of the other end of {network.name!r}")
+        return [Address(address=text, prefixlen=128 if ":" in text else 32) for text in wanted]
+
     def _wanted(self, network: Network, wish: Wish) -> list[tuple[Subnet, str | None]]:
         """Return the subnets that the endpoint gets an address of, each with the address that was asked for."""
+        if network.driver == "ptp":
+            return []
         for version, preferred in ((4, wish.ip), (6, wish.ip6)):
             if preferred is not None and network.subnet(version) is None:
                 raise InvalidAddress(f"network {network.name!r} has no IPv{version} subnet for {preferred}")

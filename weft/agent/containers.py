@@ -17,6 +17,7 @@ from weft.agent.facade import Outcome
 from weft.agent.inspection import container_row
 from weft.agent.launcher import Launcher, SandboxSpec
 from weft.agent.naming import Naming
+from weft.agent.state import CABLE_LABEL
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Namespace
 from weft.model.errors import (
@@ -27,6 +28,7 @@ from weft.model.errors import (
     NameTaken,
     WeftError,
 )
+from weft.model.network import Network
 from weft.model.requests import Attach, Connect, Disconnect, Run
 from weft.plan.operations import Operations, describe
 
@@ -331,7 +333,7 @@ class Containers:
             container = self._core.state.containers.get(identifier)
             if container is None:
                 return
-            self._core.state.commit(drop=(container,))
+            self._core.state.commit(drop=(container, *self._unplugged(container)))
             self._naming.forget(container)
             shutil.rmtree(self.directory(container), ignore_errors=True)
             self._core.events.tell("container", "remove", container.id, container.name)
@@ -339,12 +341,19 @@ class Containers:
     def _forget_attached(self, container: Container) -> None:
         current = self._core.state.containers.get(container.id)
         if current is not None:
-            self._core.state.commit(drop=(current,))
+            self._core.state.commit(drop=(current, *self._unplugged(current)))
             self._naming.forget(current)
             shutil.rmtree(self.directory(current), ignore_errors=True)
             self._core.events.tell("container", "detach", current.id, current.name)
 
     # --- helpers
+
+    def _unplugged(self, leaving: Container) -> tuple[Network, ...]:
+        """Return the networks of cables that nobody is left to be on when ``leaving`` goes."""
+        state = self._core.state
+        wanted = {w.network_id for c in state.containers.values() if c.id != leaving.id for w in c.wishes}
+        cables = (network for network in state.networks.values() if CABLE_LABEL in network.labels)
+        return tuple(network for network in cables if network.id not in wanted)
 
     def _managed(self, name: str) -> Container:
         container = self._core.state.find_container(name)

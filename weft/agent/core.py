@@ -101,6 +101,14 @@ class Core:
         with self.state.supposing(*edit.save, drop=edit.drop):
             return difference(self._objects(containers, host), before)
 
+    def withdraw_everything(self) -> Operations:
+        """Take whatever of weft's is left in the kernel away, whether or not there are records of it."""
+        operations = self.originals.guard(difference((), self.kernel.observe(wiring.host_objects(self.state, self.host))))
+        for error in self.kernel.withdraw(operations):
+            log.warning("while taking everything down: %s", error)
+        self.originals.settle(operations)
+        return operations
+
     def _objects(self, containers: Iterable[Container], host: bool) -> Objects:
         """Return the objects of the host's networks if asked for, and of the containers as they are recorded *now*."""
         current = [self.state.containers[c.id] for c in containers if c.id in self.state.containers]

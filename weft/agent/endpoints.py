@@ -16,6 +16,8 @@ from weft.agent.naming import Naming
 from weft.agent.publishing import Publishing
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Wish
+from weft.model.errors import NetworkInUse
+from weft.model.network import Network
 from weft.model.ports import PublishedPort
 from weft.plan.host import gateway_choice
 from weft.plan.operations import Operations
@@ -38,12 +40,11 @@ class Endpoints:
         """
         made = self._allocate(container, wishes)
         try:
+            first = Edit(save=(container, *made, *self._far_ends(made)))
             if dry_run:
-                return self._core.rehearse(Edit(save=(container, *made)), containers=(container,))
+                return self._core.rehearse(first, containers=(container,))
             attached = tuple(replace(endpoint, state="attached") for endpoint in made)
-            operations = self._core.change(
-                Edit(save=(container, *made)), Edit(save=attached), containers=(container,)
-            )
+            operations = self._core.change(first, Edit(save=attached), containers=(container,))
         except BaseException:
             self._release(made)
             raise
@@ -62,7 +63,8 @@ class Endpoints:
         going = tuple(endpoints)
         leaving = tuple(replace(endpoint, state="detaching") for endpoint in going)
         heirs, orphaned = self._succession(container, going)
-        first = Edit(save=(container, *leaving, *heirs))
+        loose = tuple(replace(end, peer_id=None) for end in self._others(going))
+        first = Edit(save=(container, *leaving, *heirs, *loose))
         if dry_run:
             return self._core.rehearse(first, containers=(container,))
         operations = self._core.change(first, Edit(drop=leaving), containers=(container,), teardown=True)
@@ -87,8 +89,10 @@ class Endpoints:
         made: list[Endpoint] = []
         try:
             for wish in wishes:
-                endpoint = self._allocation.endpoint(container, state.networks[wish.network_id], wish, taken)
+                network = state.networks[wish.network_id]
+                endpoint = self._allocation.endpoint(container, network, wish, taken)
                 made.append(endpoint)
+                made[-1] = self._plugged(network, endpoint)
                 taken.add(endpoint.interface)
             if not any(endpoint.gateway for endpoint in present):
                 chosen = gateway_choice([*present, *made], state.networks)
@@ -97,6 +101,24 @@ class Endpoints:
             self._release(made)
             raise
         return tuple(made)
+
+    def _plugged(self, network: Network, endpoint: Endpoint) -> Endpoint:
+        """Return the endpoint, on a point-to-point network joined to the one at the other end."""
+        if network.driver != "ptp":
+            return endpoint
+        ends = self._core.state.endpoints_on(network)
+        if len(ends) > 1:
+            raise NetworkInUse(f"both ends of {network.name!r} are plugged in already")
+        return replace(endpoint, peer_id=ends[0].id) if ends else endpoint
+
+    def _far_ends(self, made: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+        """Return the endpoints at the other ends of new cables, knowing their peers."""
+        endpoints = self._core.state.endpoints
+        return tuple(replace(endpoints[near.peer_id], peer_id=near.id) for near in made if near.peer_id)
+
+    def _others(self, going: Iterable[Endpoint]) -> list[Endpoint]:
+        endpoints = self._core.state.endpoints
+        return [endpoints[near.peer_id] for near in going if near.peer_id in endpoints]
 
     def _as_gateway(self, container: Container, endpoint: Endpoint) -> Endpoint:
         network = self._core.state.networks[endpoint.network_id]

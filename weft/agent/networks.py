@@ -10,6 +10,7 @@ from weft.agent.core import Core, Edit
 from weft.agent.events import now
 from weft.agent.facade import Outcome
 from weft.agent.inspection import network_row
+from weft.agent.naming import Naming
 from weft.ipam.subnets import check_overlap, choose_subnet
 from weft.model.errors import InvalidAddress, InvalidInput, InvalidOption, NameTaken, NetworkInUse
 from weft.model.identity import bridge_name, new_id
@@ -34,9 +35,10 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Networks:
     """Creation and removal of networks."""
 
-    def __init__(self, core: Core, allocation: Allocation) -> None:
+    def __init__(self, core: Core, allocation: Allocation, naming: Naming) -> None:
         self._core = core
         self._allocation = allocation
+        self._naming = naming
 
     def ensure_default(self) -> None:
         """Make the default network if it is not there yet."""
@@ -77,6 +79,7 @@ class Networks:
                 return Outcome(operations=tuple(describe(core.rehearse(edit, host=True))))
             operations = core.change(edit, host=True, teardown=True)
             self._allocation.close(network)
+            self._naming.network_removed(network)
         core.events.tell("network", "remove", network.id, network.name)
         return Outcome(result={"id": network.id, "name": network.name}, operations=tuple(describe(operations)))
 
@@ -120,7 +123,7 @@ class Networks:
 
     def _subnets(self, request: CreateNetwork) -> tuple[Subnet, ...]:
         settings = self._core.settings
-        taken = self._taken()
+        taken = self.taken()
         given = [parse_network(text) for text in request.subnets]
         for number, network in enumerate(given):
             if network.version in {other.version for other in given[:number]}:
@@ -147,7 +150,7 @@ class Networks:
             for network in given
         )
 
-    def _taken(self) -> list[tuple[IPNetwork, str]]:
+    def taken(self) -> list[tuple[IPNetwork, str]]:
         """Return every prefix that is spoken for on this host, with who has it."""
         core = self._core
         facts = core.kernel.facts()

@@ -22,11 +22,10 @@ class Reaper:
     def __init__(self, ended: Callable[[str], None]) -> None:
         self._ended = ended
         self._lock = threading.Lock()
-        self._poll = select.poll()
+        self._epoll = select.epoll()
         self._watched: dict[int, str] = {}
-        self._wakeup, self._alarm = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._poll.register(self._wakeup, select.POLLIN)
-        self._closing = False
+        self._stop = os.eventfd(0, os.EFD_CLOEXEC)
+        self._epoll.register(self._stop, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
         self._thread.start()
 
@@ -39,29 +38,26 @@ class Reaper:
             return
         with self._lock:
             self._watched[descriptor] = container.id
-            self._poll.register(descriptor, select.POLLIN)
-        os.write(self._alarm, b"+")
+        self._epoll.register(descriptor, select.EPOLLIN)
 
     def close(self) -> None:
         """Stop waiting."""
-        self._closing = True
-        os.write(self._alarm, b"-")
+        os.eventfd_write(self._stop, 1)
         self._thread.join()
-        for descriptor in (*self._watched, self._wakeup, self._alarm):
+        self._epoll.close()
+        for descriptor in (*self._watched, self._stop):
             os.close(descriptor)
 
     def _run(self) -> None:
-        while not self._closing:
-            for descriptor, _ in self._poll.poll():
-                if descriptor == self._wakeup:
-                    os.read(self._wakeup, 4096)
-                    continue
+        while True:
+            for descriptor, _ in self._epoll.poll():
+                if descriptor == self._stop:
+                    return
+                self._epoll.unregister(descriptor)
                 with self._lock:
-                    identifier = self._watched.pop(descriptor, None)
-                    self._poll.unregister(descriptor)
+                    identifier = self._watched.pop(descriptor)
                 os.close(descriptor)
-                if identifier is not None:
-                    self._report(identifier)
+                self._report(identifier)
 
     def _report(self, identifier: str) -> None:
         try:

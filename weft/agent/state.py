@@ -21,6 +21,9 @@ T = TypeVar("T", Network, Container, Endpoint)
 
 _FOLDERS: dict[type[Stored], str] = {Network: "networks/", Container: "containers/", Endpoint: "endpoints/"}
 
+#: Label of a network that was made for one cable and goes when nobody wants to be on it.
+CABLE_LABEL = "weft.cable"
+
 #: The fewest characters of an id that stand for it.
 SHORTEST_ID = 3
 

@@ -22,10 +22,15 @@ def host_objects(state: State, host: Host) -> Objects:
     networks = tuple(state.networks.values())
     objects = list(host_plan.base(host))
     for network in networks:
-        objects.extend(registry(network.driver).network(network, host))
+        objects.extend(network_objects(state, host, network))
     objects.extend(forwarding.plan(networks, host))
     objects.extend(admission.plan(networks, host))
     return tuple(objects)
+
+
+def network_objects(state: State, host: Host, network: Network) -> Objects:
+    """Return what the host holds for one network, whatever is attached."""
+    return registry(network.driver).network(network, host)
 
 
 def container_objects(state: State, host: Host, containers: Iterable[Container]) -> Objects:

@@ -34,7 +34,9 @@ line prints ``weft: cause`` and the hint.  ``docs/errors.md`` lists every class 
     ├── KernelRefused           the kernel (or nftables) answered with an error
     ├── StoreFailed
     │   ├── StoreCorrupt
-    │   └── StoreFull
+    │   ├── StoreFull
+    │   ├── StoreInUse
+    │   └── Compacted
     ├── AgentUnreachable
     ├── NeedsRoot
     └── Internal                a defect in weft
@@ -271,6 +273,20 @@ class StoreFull(StoreFailed):
     """The state file cannot grow: disk full or read-only."""
 
     code = "store-full"
+
+
+class StoreInUse(StoreFailed):
+    """Another process has the state file open; the cause says which."""
+
+    code = "store-in-use"
+    default_hint = "Stop the other agent, or give this one a --state-dir of its own."
+
+
+class Compacted(StoreFailed):
+    """A watch asks for changes from before the store's history begins: list the entries and watch from there."""
+
+    code = "compacted"
+    status = 410
 
 
 class AgentUnreachable(WeftError):

@@ -64,6 +64,8 @@ class Settings(Record):
         ("192.168.0.0/16", 20),
         ("10.128.0.0/9", 20),
     )
+    #: Pairs of addresses for cables that name none are cut from these.
+    cable_pools: tuple[tuple[str, int], ...] = (("10.255.0.0/16", 31),)
     pools6: tuple[tuple[str, int], ...] = (("fd77:6566:7400::/40", 64),)
 
     def __post_init__(self) -> None:
