@@ -25,6 +25,7 @@ line prints ``weft: cause`` and the hint.  ``docs/errors.md`` lists every class 
     │   ├── NetworkInUse
     │   ├── ContainerRunning
     │   ├── ContainerNotRunning
+    │   ├── AgentRunning
     │   └── RevisionConflict
     ├── Exhausted
     │   ├── AddressesExhausted
@@ -38,6 +39,7 @@ line prints ``weft: cause`` and the hint.  ``docs/errors.md`` lists every class 
     │   ├── StoreInUse
     │   └── Compacted
     ├── AgentUnreachable
+    ├── TimedOut
     ├── NeedsRoot
     └── Internal                a defect in weft
 """
@@ -202,6 +204,13 @@ class ContainerNotRunning(Conflict):
     code = "container-not-running"
 
 
+class AgentRunning(Conflict):
+    """Another agent serves this run directory."""
+
+    code = "agent-running"
+    default_hint = "Stop it with 'weft down', or give this one a --run-dir of its own."
+
+
 class RevisionConflict(Conflict):
     """Somebody else changed the stored record in between."""
 
@@ -295,6 +304,14 @@ class AgentUnreachable(WeftError):
     code = "agent-unreachable"
     status = 503
     default_hint = "Start it with 'weft up', or name its run directory with --run-dir or WEFT_RUN_DIR."
+
+
+class TimedOut(WeftError):
+    """An answer did not come in time; what was asked for may still happen."""
+
+    code = "timed-out"
+    status = 504
+    default_hint = "'weft events' and 'weft status' show what the agent is doing."
 
 
 class NeedsRoot(WeftError):
