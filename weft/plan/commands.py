@@ -127,7 +127,10 @@ def _(thing: Cable) -> Commands:
 
 @add.register
 def _(thing: LinkUp) -> Commands:
-    return (_inside(thing.ns, "ip", "link", "set", thing.name, "up"),)
+    lines = [_inside(thing.ns, "ip", "link", "set", thing.name, "up")]
+    if thing.announce:
+        lines.append(_inside(thing.ns, "ip", "link", "set", thing.name, "address", thing.announce))
+    return tuple(lines)
 
 
 @remove.register
@@ -203,7 +206,7 @@ def _(old: Sysctl, new: KernelObject) -> Commands:
 
 @add.register
 def _(thing: Table) -> Commands:
-    return (_line("nft", "-j", thing.body),)
+    return (_line("nft", thing.body),)
 
 
 @remove.register

@@ -33,6 +33,10 @@ class HostFacts(Record):
     #: Interfaces that forward IPv4 already (conf/X/forwarding is 1), and whether the host forwards IPv6.
     forwarding4: frozenset[str] = frozenset()
     forwarding6: bool = False
+    #: Interfaces that heed router advertisements only as long as the host does not forward (conf/X/accept_ra is 1).
+    heed_ra: frozenset[str] = frozenset()
+    #: Whether IPv6 forwarding can be turned on for one interface (conf/X/force_forwarding, Linux 6.17).
+    force_forwarding: bool = False
     #: Other firewall managers that are active: 'docker', 'firewalld', 'ufw'.
     firewalls: tuple[str, ...] = ()
 

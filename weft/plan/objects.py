@@ -105,10 +105,18 @@ class Cable(KernelObject):
 
 
 class LinkUp(KernelObject):
-    """The fact that an interface is up."""
+    """The fact that an interface is up.
+
+    With ``announce``, the MAC that the interface has is set once more after that.  The kernel then tells all
+    neighbours which addresses are at that MAC (NETDEV_CHANGEADDR; sysctls ``arp_notify`` and ``ndisc_notify``).  What it
+    says at up itself is lost, because a bridge port forwards only some time after its peer has come up.
+    """
+
+    blind = frozenset({"announce"})
 
     name: str
     ns: Namespace | None = None
+    announce: str | None = None
 
     @property
     def key(self) -> Key:
@@ -176,8 +184,10 @@ Family = Literal["inet", "bridge"]
 class Table(KernelObject):
     """One of weft's two nftables tables: ``inet weft`` and ``bridge weft``, with their chains and empty sets.
 
-    ``body`` is the table as commands of libnftables-json(5), encoded.  The elements of its sets are objects of
-    their own (Element), because they come and go with containers while the table stays.
+    ``body`` is the table in nft(8)'s own language, written as ``nft --terse list table`` prints it; it holds nothing
+    that anybody typed.  (It is not JSON because nft 1.0.6 cannot declare in JSON a map that leads to an address *and*
+    a port, nor a set with a raw payload in its key.)  The elements of its sets are objects of their own (Element),
+    because they come and go with containers while the table stays.
     """
 
     family: Family
