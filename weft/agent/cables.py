@@ -11,12 +11,12 @@ from weft.agent.containers import Containers
 from weft.agent.core import Core
 from weft.agent.facade import Outcome
 from weft.agent.networks import Networks
+from weft.agent.state import CABLE_LABEL
 from weft.ipam.subnets import choose_subnet
 from weft.model.errors import ContainerNotRunning, InvalidInput
 from weft.model.identity import new_id
 from weft.model.network import parse_address
 from weft.model.requests import Cable, Connect, CreateNetwork, Disconnect
-from weft.agent.state import CABLE_LABEL
 
 
 class Cables:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from weft.agent import links, requests as checked, wiring
+from weft.agent import links, wiring
+from weft.agent import requests as checked
 from weft.agent.core import Core, Edit
 from weft.agent.endpoints import Endpoints
 from weft.agent.events import now

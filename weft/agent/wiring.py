@@ -11,7 +11,8 @@ from weft.agent.state import State
 from weft.model.container import Container, Endpoint, Namespace
 from weft.model.network import Network
 from weft.model.ports import ExposedPort
-from weft.plan import admission, firewall, forwarding, host as host_plan
+from weft.plan import admission, firewall, forwarding
+from weft.plan import host as host_plan
 from weft.plan.drivers import registry
 from weft.plan.drivers.base import Host, Wiring
 from weft.plan.objects import Objects

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 import msgspec
 
 from weft.model.errors import InvalidInput
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+class _RecordMeta(msgspec.StructMeta):
+    """Tells type checkers that every record is frozen, which msgspec inherits but cannot declare."""
+
+
+class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An immutable record.  Unknown fields are refused, so a misspelt option cannot be ignored silently."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Literal
 
 from weft.model.base import Record
 from weft.model.errors import InvalidPort
@@ -91,7 +91,7 @@ def _split_protocol(text: str) -> tuple[str, Protocol]:
     protocol = protocol.lower() if separator else "tcp"
     if protocol not in PROTOCOLS:
         raise InvalidPort(f"port {text!r}: protocol must be tcp, udp or sctp", value=text)
-    return numbers, cast(Protocol, protocol)
+    return numbers, protocol
 
 
 def _split_host(numbers: str, text: str) -> tuple[str, str]:

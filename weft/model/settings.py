@@ -5,8 +5,8 @@ Every option has the default given here; an unknown one is an error that names i
 
 from __future__ import annotations
 
-from pathlib import Path
 import tomllib
+from pathlib import Path
 
 import msgspec
 
