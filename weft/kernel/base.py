@@ -7,7 +7,7 @@ from typing import Protocol
 
 from weft.model.container import Namespace
 from weft.plan.facts import HostFacts
-from weft.plan.objects import AnyObject
+from weft.plan.objects import AnyObject, Objects
 from weft.plan.operations import Operation
 
 
@@ -27,12 +27,13 @@ class Kernel(Protocol):
     def withdraw(self, operations: Sequence[Operation]) -> list[Exception]:
         """Execute ``operations``, going on after errors (for teardown); return the errors."""
 
-    def observe(self) -> tuple[AnyObject, ...]:
+    def observe(self, desired: Objects = ()) -> tuple[AnyObject, ...]:
         """Return everything in the host's namespace that is weft's own.
 
         Own are: interfaces whose alias begins with 'weft:', with their up state, addresses and the sysctls
         that planners set on them; routes and proxy neighbours with weft's protocol number; both tables and
-        their elements; admissions of other firewalls for weft's interfaces.
+        their elements; admissions of other firewalls for weft's interfaces.  ``desired`` tells which sysctls and
+        tables to look at, and what the latter are compared with.
         """
 
     def facts(self) -> HostFacts:
