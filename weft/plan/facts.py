@@ -30,10 +30,11 @@ class HostFacts(Record):
     routes: tuple[HostRoute, ...] = ()
     #: Foreign interfaces and their MTU; 'lo' is not among them.
     mtus: dict[str, int] = {}
-    #: Interfaces that forward IPv4 already (conf/X/forwarding is 1), and whether the host forwards IPv6.
+    #: Interfaces that forward IPv4 already (conf/X/forwarding is 1), and whether the host forwards IPv6.  'all' is
+    #: among the interfaces when conf/all/forwarding is 1: somebody made the host a router on purpose.
     forwarding4: frozenset[str] = frozenset()
     forwarding6: bool = False
-    #: Interfaces that heed router advertisements only as long as the host does not forward (conf/X/accept_ra is 1).
+    #: Interfaces that heed router advertisements (conf/X/accept_ra is not 0).
     heed_ra: frozenset[str] = frozenset()
     #: Whether IPv6 forwarding can be turned on for one interface (conf/X/force_forwarding, Linux 6.17).
     force_forwarding: bool = False

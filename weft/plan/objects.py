@@ -218,6 +218,10 @@ class Element(KernelObject):
         return ("element", self.family, self.set, self.match)
 
 
+#: Firewall managers that weft knows to live beside.
+Manager = Literal["docker", "firewalld", "ufw"]
+
+
 class Admission(KernelObject):
     """Another firewall on the host lets a bridge of weft's pass, through the hook that it documents for that.
 
@@ -225,7 +229,7 @@ class Admission(KernelObject):
     'trusted', 'ufw' is a pair of route rules.
     """
 
-    manager: Literal["docker", "firewalld", "ufw"]
+    manager: Manager
     interface: str
 
     @property
