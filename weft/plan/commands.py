@@ -12,6 +12,7 @@ from functools import singledispatch
 
 from weft.model.container import Namespace
 from weft.plan.objects import (
+    PROTOCOL,
     Admission,
     Bridge,
     Cable,
@@ -19,7 +20,6 @@ from weft.plan.objects import (
     InterfaceAddress,
     KernelObject,
     LinkUp,
-    PROTOCOL,
     ProxyNeighbour,
     Route,
     Sysctl,
@@ -178,12 +178,14 @@ def _(thing: Route) -> Commands:
 
 @add.register
 def _(thing: ProxyNeighbour) -> Commands:
-    return (_line("ip", *_family(thing.address), "neighbour", "add", "proxy", thing.address, "dev", thing.interface, "proto", PROTOCOL),)
+    words = ("neighbour", "add", "proxy", thing.address, "dev", thing.interface, "proto", PROTOCOL)
+    return (_line("ip", *_family(thing.address), *words),)
 
 
 @remove.register
 def _(thing: ProxyNeighbour) -> Commands:
-    return (_line("ip", *_family(thing.address), "neighbour", "delete", "proxy", thing.address, "dev", thing.interface),)
+    words = ("neighbour", "delete", "proxy", thing.address, "dev", thing.interface)
+    return (_line("ip", *_family(thing.address), *words),)
 
 
 @add.register
