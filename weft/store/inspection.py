@@ -25,20 +25,34 @@ def inspect(path: Path) -> bool:
     Raises StoreCorrupt; StoreFailed if a newer weft has written the file; sqlite3.Error and OSError.
     """
     log = path.with_name(path.name + "-wal")
+    has_log = log.exists() and log.stat().st_size > 0
     if not path.exists():
         # Opening would make an empty database and throw the log away, and with it what could still be saved.
-        if log.exists() and log.stat().st_size:
+        if has_log:
             raise corrupt(path, f"it is missing, but its log {log} is there")
         return False
     if not path.stat().st_size:
         raise corrupt(path, "it is empty")
-    # SQLite would open a file that cannot be written for reading, and fail much later.
-    os.close(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+    _inspect_access(path)
     with closing(database.connect(path, read_only=True)) as db:
+        # SQLite reads what is missing of the last page as zeros.  With a log, the page may be whole in there.
+        if not has_log and path.stat().st_size % database.number(db, "PRAGMA page_size"):
+            raise corrupt(path, "it has been cut off")
         _inspect_structure(db, path)
         _inspect_version(db, path)
         _inspect_rows(db, path)
     return True
+
+
+def _inspect_access(path: Path) -> None:
+    """Raise where SQLite would silently open the file for reading only, and fail much later."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        # Write and read version, 2 for a write-ahead log; unknown ones forbid writing (sqlite.org/fileformat2.html).
+        if os.pread(descriptor, 2, 18) != b"\x02\x02":
+            raise corrupt(path, "its header is not that of a database with a write-ahead log")
+    finally:
+        os.close(descriptor)
 
 
 def _inspect_structure(db: sqlite3.Connection, path: Path) -> None:
