@@ -1,0 +1,31 @@
+"""What stands in a sandbox's directory.  Standard library only: the shim imports this file.
+
+    spec.json      what was asked for (weft.agent.launcher.SandboxSpec)
+    lock           locked for as long as the sandbox runs; the kernel lets go of it when the process ends
+    pid            host pid of the sandbox's first process
+    log            standard output and error of the command, one run after the other
+    console.sock   with a terminal or piped input: where 'weft run' connects (weft.api.frames)
+    exit           exit code of the command, once it has ended
+"""
+
+from __future__ import annotations
+
+import os
+
+SPEC = "spec.json"
+LOCK = "lock"
+PID = "pid"
+LOG = "log"
+CONSOLE = "console.sock"
+EXIT = "exit"
+
+
+def write(directory: str, name: str, content: str) -> None:
+    """Write a file so that readers see all of it or what was there before."""
+    path = f"{directory}/{name}"
+    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(descriptor, content.encode())
+    finally:
+        os.close(descriptor)
+    os.rename(path + ".new", path)
