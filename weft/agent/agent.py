@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +62,14 @@ class Agent:
         self._overview = Overview(core, self._reconciler, self._recovery.problems)
         self._doctor = Doctor(core)
         self._allocation = allocation
-        self._unsubscribe = lambda: None
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     # --- life
 
     def open(self) -> None:
         """Settle what was interrupted, put the kernel right, and begin to watch it."""
         core = self._core
+        self._naming.open()
         with core.lock:
             self._recovery.records()
             self._allocation.reload()

@@ -11,7 +11,7 @@ from typing import Any
 
 from weft.agent import links, wiring
 from weft.agent import requests as checked
-from weft.agent.core import Core, Edit
+from weft.agent.core import Core
 from weft.agent.endpoints import Endpoints
 from weft.agent.events import now
 from weft.agent.facade import Outcome
@@ -27,7 +27,6 @@ from weft.model.errors import (
     InvalidInput,
     InvalidOption,
     NameTaken,
-    WeftError,
 )
 from weft.model.network import Network
 from weft.model.requests import Attach, Connect, Disconnect, Run
@@ -260,7 +259,6 @@ class Containers:
             # A namespace that others still share has kept its endpoints.
             wishes = [w for w in container.wishes if not self._is_connected(container, w.network_id)]
             operations = self._endpoints.attach(container, wishes)
-            self._naming.prepare(container, self.directory(container))
         except BaseException:
             self._discard(container)
             raise
@@ -290,7 +288,7 @@ class Containers:
             hostname=container.hostname or container.id[:12],
             command=container.command,
             env=links.environment(self._core.state, container) | container.env,
-            files=self._naming.files(container, directory),
+            files=self._naming.write_files(container),
             tty=container.tty,
             stdin=container.stdin,
         )
@@ -335,7 +333,6 @@ class Containers:
             if container is None:
                 return
             self._core.state.commit(drop=(container, *self._unplugged(container)))
-            self._naming.forget(container)
             shutil.rmtree(self.directory(container), ignore_errors=True)
             self._core.events.tell("container", "remove", container.id, container.name)
 
@@ -343,7 +340,6 @@ class Containers:
         current = self._core.state.containers.get(container.id)
         if current is not None:
             self._core.state.commit(drop=(current, *self._unplugged(current)))
-            self._naming.forget(current)
             shutil.rmtree(self.directory(current), ignore_errors=True)
             self._core.events.tell("container", "detach", current.id, current.name)
 

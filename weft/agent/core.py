@@ -52,6 +52,8 @@ class Core:
         self.reservations = Reservations()
         self.originals = Originals(store, kernel.read_sysctl, lambda: wiring.bridges(self.state.networks.values()))
         self.host = Host(settings=settings, facts=self.originals.without_weft(kernel.facts()))
+        #: The port of a view's name server (naming.py says; it is part of what is planned for a container).
+        self.port_of_view: wiring.PortOfView = lambda key: None
 
     def refresh_facts(self) -> bool:
         """Look at the host anew; return whether anything about it has changed."""
@@ -113,7 +115,15 @@ class Core:
         """Return the objects of the host's networks if asked for, and of the containers as they are recorded *now*."""
         current = [self.state.containers[c.id] for c in containers if c.id in self.state.containers]
         objects = wiring.host_objects(self.state, self.host) if host else ()
-        return objects + wiring.container_objects(self.state, self.host, wiring.concerned(self.state, current))
+        return objects + self._containers_objects(current)
+
+    def _containers_objects(self, containers: list[Container]) -> Objects:
+        concerned = wiring.concerned(self.state, containers)
+        return wiring.container_objects(self.state, self.host, concerned, self.port_of_view)
+
+    def desired(self) -> Objects:
+        """Return everything that this host should hold."""
+        return wiring.desired(self.state, self.host, self.port_of_view)
 
     def _inverse(self, edit: Edit) -> Edit:
         """Return the edit that takes ``edit`` back, from the records as they are now."""

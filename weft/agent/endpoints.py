@@ -43,6 +43,7 @@ class Endpoints:
             first = Edit(save=(container, *made, *self._far_ends(made)))
             if dry_run:
                 return self._core.rehearse(first, containers=(container,))
+            self._naming.prepare(container, wishes)
             attached = tuple(replace(endpoint, state="attached") for endpoint in made)
             operations = self._core.change(first, Edit(save=attached), containers=(container,))
         except BaseException:

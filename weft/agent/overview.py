@@ -93,11 +93,11 @@ class Overview:
     def _planned(self, name: str | None) -> Objects:
         state, host = self._core.state, self._core.host
         if name is None:
-            return wiring.desired(state, host)
+            return self._core.desired()
         try:
             return wiring.network_objects(state, host, state.find_network(name))
         except NotFound:
-            return wiring.container_objects(state, host, (state.find_container(name),))
+            return wiring.container_objects(state, host, (state.find_container(name),), self._core.port_of_view)
 
 
 def _forwarding_problems(core: Core) -> list[tuple[str, str]]:

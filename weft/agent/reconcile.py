@@ -11,7 +11,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 
-from weft.agent import wiring
 from weft.agent.core import Core
 from weft.agent.events import now
 from weft.model.container import Namespace
@@ -61,7 +60,7 @@ class Reconciler:
         core = self._core
         with core.lock:
             core.refresh_facts()
-            desired = wiring.desired(core.state, core.host)
+            desired = core.desired()
             observed = core.kernel.observe(desired)
             operations = core.originals.guard(difference(desired, (*observed, *_vouched_for(desired, observed))))
             gone = self._dead_namespaces(operations)

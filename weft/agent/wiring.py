@@ -5,17 +5,23 @@ Everything here is a question to ``weft.plan`` about records in ``State``; nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from weft.agent.state import State
 from weft.model.container import Container, Endpoint, Namespace
 from weft.model.network import Network
 from weft.model.ports import ExposedPort
-from weft.plan import admission, firewall, forwarding
+from weft.plan import admission, firewall, forwarding, names
 from weft.plan import host as host_plan
 from weft.plan.drivers import registry
 from weft.plan.drivers.base import Host, Wiring
-from weft.plan.objects import Objects
+from weft.plan.objects import AnyObject, Element, Objects
+
+#: The maps that send queries to the name server of a view.
+RESOLVERS = frozenset({"resolver4", "resolver6"})
+
+#: Answers with the port of the name server of the view with a key, None if it has none.
+PortOfView = Callable[[str], int | None]
 
 
 def host_objects(state: State, host: Host) -> Objects:
@@ -34,21 +40,27 @@ def network_objects(state: State, host: Host, network: Network) -> Objects:
     return registry(network.driver).network(network, host)
 
 
-def container_objects(state: State, host: Host, containers: Iterable[Container]) -> Objects:
+def container_objects(
+    state: State, host: Host, containers: Iterable[Container], port_of_view: PortOfView
+) -> Objects:
     """Return what the host and the containers' namespaces hold for the endpoints of ``containers``."""
-    objects = []
+    objects: list[AnyObject] = []
     for container in containers:
         for endpoint in live_endpoints(state, container):
             wiring = wiring_of(state, endpoint)
             if wiring is not None:
                 objects.extend(registry(wiring.network.driver).endpoint(wiring, host))
         objects.extend(link_objects(state, host, container))
+        objects.extend(resolver_objects(state, host, container, port_of_view))
     return tuple(objects)
 
 
-def desired(state: State, host: Host) -> Objects:
+def desired(state: State, host: Host, port_of_view: PortOfView) -> Objects:
     """Return everything that this host should hold."""
-    return host_objects(state, host) + container_objects(state, host, state.containers.values())
+    attached = container_objects(state, host, state.containers.values(), port_of_view)
+    ports = sorted({thing.value[0] for thing in attached if isinstance(thing, Element) and thing.set in RESOLVERS})
+    openings = tuple(thing for port in ports for thing in names.opening(int(port)))
+    return host_objects(state, host) + openings + attached
 
 
 def live_endpoints(state: State, container: Container) -> list[Endpoint]:
@@ -84,11 +96,32 @@ def namespace_of(state: State, container: Container) -> Namespace | None:
     return container.namespace
 
 
+def networks_of(state: State, container: Container) -> list[Network]:
+    """Return the networks that a container is on, the one of its default route first."""
+    endpoints = sorted(live_endpoints(state, container), key=lambda endpoint: not endpoint.gateway)
+    return [state.networks[endpoint.network_id] for endpoint in endpoints]
+
+
+def resolver_objects(state: State, host: Host, container: Container, port_of_view: PortOfView) -> Objects:
+    """Return what sends a container's queries to the name server of its view."""
+    networks = networks_of(state, container)
+    view = names.view_of(container, networks, host.settings)
+    if view is None or not host.settings.filter:
+        return ()
+    port = port_of_view(view.key) or names.STANDARD_PORT
+    return tuple(
+        thing
+        for endpoint in live_endpoints(state, container)
+        if (bridge := state.networks[endpoint.network_id].bridge)
+        for thing in names.redirect(endpoint, bridge, port, container.name)
+    )
+
+
 def link_objects(state: State, host: Host, receiver: Container) -> Objects:
     """Return what lets ``receiver`` reach the exposed ports of the containers that it is linked to."""
     if not host.settings.filter:
         return ()
-    objects: list[object] = []
+    objects: list[AnyObject] = []
     mine = {endpoint.network_id: endpoint for endpoint in live_endpoints(state, receiver)}
     for link in receiver.links:
         target = state.containers.get(link.target_id)
@@ -98,7 +131,7 @@ def link_objects(state: State, host: Host, receiver: Container) -> Objects:
             if theirs.network_id in mine:
                 comment = f"link {receiver.name} to {target.name}"
                 objects.extend(firewall.link(mine[theirs.network_id], theirs, exposed_ports(target), comment))
-    return tuple(objects)  # type: ignore[arg-type]
+    return tuple(objects)
 
 
 def exposed_ports(container: Container) -> tuple[ExposedPort, ...]:
