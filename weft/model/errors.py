@@ -9,7 +9,9 @@ line prints ``weft: cause`` and the hint.  ``docs/errors.md`` lists every class 
     │   ├── InvalidName
     │   ├── InvalidAddress
     │   ├── InvalidPort
-    │   └── InvalidOption
+    │   ├── InvalidOption
+    │   ├── RequestTooLarge
+    │   └── RequestTooSlow
     ├── NotFound
     │   ├── NetworkNotFound
     │   ├── ContainerNotFound
@@ -38,6 +40,7 @@ line prints ``weft: cause`` and the hint.  ``docs/errors.md`` lists every class 
     │   ├── StoreFull
     │   ├── StoreInUse
     │   └── Compacted
+    ├── ResolverFailed          the name server could not be started
     ├── AgentUnreachable
     ├── TimedOut
     ├── NeedsRoot
@@ -102,6 +105,20 @@ class InvalidOption(InvalidInput):
     """An option is unknown, or cannot be combined with the others."""
 
     code = "invalid-option"
+
+
+class RequestTooLarge(InvalidInput):
+    """The request has more bytes than the agent reads."""
+
+    code = "request-too-large"
+    status = 413
+
+
+class RequestTooSlow(InvalidInput):
+    """The request did not arrive whole in time."""
+
+    code = "request-too-slow"
+    status = 408
 
 
 # --- not found ------------------------------------------------------------------------------------------------
@@ -296,6 +313,14 @@ class Compacted(StoreFailed):
 
     code = "compacted"
     status = 410
+
+
+class ResolverFailed(WeftError):
+    """The name server of a network cannot be started; what it said is in the cause."""
+
+    code = "resolver-failed"
+    status = 503
+    default_hint = "'weft doctor' says what is missing."
 
 
 class AgentUnreachable(WeftError):
