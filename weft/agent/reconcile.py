@@ -78,6 +78,8 @@ class Reconciler:
         for command in commands:
             log.warning("repair (%s): %s", reason, command)
         errors = self._core.kernel.withdraw(operations)
+        for error in errors:
+            log.error("repair (%s): %s", reason, error)
         self._core.originals.settle(operations)
         self.problems = [(str(error), getattr(error, "hint", "")) for error in errors]
         self.last_repair = {"time": now(), "reason": reason, "commands": commands}
