@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 import itertools
 import os
-from pathlib import Path
 import signal
 import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -37,6 +38,14 @@ class Sandbox(NamedTuple):
     def command_pid(self) -> int:
         """Host pid of the command, the first process's first child."""
         return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
+
+
+def wait_for_log(path: Path, text: str) -> None:
+    """Wait until the log at ``path`` holds ``text``."""
+    deadline = time.monotonic() + 10
+    while text not in (path.read_text() if path.exists() else ""):
+        assert time.monotonic() < deadline, f"{text!r} is not in {path}"
+        time.sleep(0.01)
 
 
 Start = Callable[..., Sandbox]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 import os
-from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -90,7 +90,8 @@ def test_agent_killed_after_start(tmp_path: Path, netns: str) -> None:
         "import os, sys; from weft.agent.launcher import SandboxSpec\n"
         "from weft.runtimes.sandbox.launcher import SandboxLauncher as L\n"
         "command = ('sh', '-c', 'sleep 1; echo still here; exit 5')\n"
-        "print(L().start(SandboxSpec(id='a', directory=sys.argv[1], netns=sys.argv[2], hostname='', command=command)))\n"
+        "spec = SandboxSpec(id='a', directory=sys.argv[1], netns=sys.argv[2], hostname='', command=command)\n"
+        "print(L().start(spec))\n"
         "sys.stdout.flush(); os.kill(os.getpid(), 9)"
     )
     directory = tmp_path / "s"
@@ -167,9 +168,11 @@ def test_pid_given_to_another_process(tmp_path: Path, netns: str) -> None:
     directory = tmp_path / "s"
     os.kill(launcher.start(spec_for(directory, netns, "sleep", "60")), signal.SIGKILL)
     launcher.wait(directory, 10)
+    time.sleep(0.05)  # Start times are counted in hundredths of a second.
     innocent = subprocess.Popen(["sleep", "60"])
     try:
-        (directory / files.PID).write_text(str(innocent.pid))
+        _, start_time, boot = (directory / files.PID).read_text().split()
+        (directory / files.PID).write_text(f"{innocent.pid} {start_time} {boot}")
         assert not launcher.is_running(directory)
         assert launcher.pid(directory) == 0
         assert launcher.open_pidfd(directory) is None
@@ -180,6 +183,19 @@ def test_pid_given_to_another_process(tmp_path: Path, netns: str) -> None:
     finally:
         innocent.kill()
         innocent.wait()
+
+
+def test_pid_file_of_before_a_reboot(tmp_path: Path, netns: str) -> None:
+    """Early in each boot the same pids may be given at the same times."""
+    launcher = SandboxLauncher()
+    directory = tmp_path / "s"
+    launcher.start(spec_for(directory, netns, "true"))
+    launcher.wait(directory, 10)
+    own = files.identity(str(os.getpid()))
+    (directory / files.PID).write_text(own)
+    assert launcher.pid(directory) == os.getpid()
+    (directory / files.PID).write_text(own.replace(own.split()[2], "11111111-2222-3333-4444-555555555555"))
+    assert not launcher.is_running(directory)
 
 
 def test_asking_does_not_disturb_a_start(tmp_path: Path, netns: str) -> None:

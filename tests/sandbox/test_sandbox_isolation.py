@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-from weft.runtimes.sandbox import linux
+import pytest
+
 from weft.runtimes.sandbox.isolation import CAPABILITIES
 
 from .conftest import Script, Start
@@ -48,8 +49,8 @@ def test_command_gets_three_descriptors_and_no_more(script: Script) -> None:
     assert listing == "['0', '1', '2', '3']\n"  # 3 is the listing's own.
 
 
-def test_environment_is_what_was_given_and_a_few_defaults(start: Start) -> None:
-    os.environ["SB_SECRET_OF_THE_AGENT"] = "x"
+def test_environment_is_what_was_given_and_a_few_defaults(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SB_SECRET_OF_THE_AGENT", "x")
     sandbox = start("env", env={"COLOUR": "blue = green\nred", "HOME": "/tmp"})
     assert sandbox.wait() == 0
     assert sorted(sandbox.log.splitlines()) == [
@@ -61,8 +62,8 @@ def test_environment_is_what_was_given_and_a_few_defaults(start: Start) -> None:
     ]
 
 
-def test_agent_environment_is_not_in_the_first_process_either(start: Start) -> None:
-    os.environ["SB_SECRET_OF_THE_AGENT"] = "x"
+def test_agent_environment_is_not_in_the_first_process_either(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SB_SECRET_OF_THE_AGENT", "x")
     sandbox = start("sleep", "60")
     assert b"SECRET" not in Path(f"/proc/{sandbox.pid}/environ").read_bytes()
 
@@ -193,5 +194,3 @@ def test_an_inheritable_capability_of_the_agent_is_not_passed_on(netns: str, tmp
     done = subprocess.run(agent, capture_output=True, text=True)
     assert done.stdout == "2\n", done.stderr
     assert "not permitted" in (tmp_path / "s" / "log").read_text()
-
-

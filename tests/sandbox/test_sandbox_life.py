@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 import os
-from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -17,15 +17,7 @@ from weft.model.errors import ContainerRunning, InvalidInput, KernelRefused, Nam
 from weft.runtimes.sandbox import launcher as launcher_module
 from weft.runtimes.sandbox.launcher import SandboxLauncher
 
-from .conftest import Start
-
-
-def wait_for_log(path: Path, text: str) -> None:
-    deadline = time.monotonic() + 10
-    while text not in (path.read_text() if path.exists() else ""):
-        assert time.monotonic() < deadline, f"{text!r} is not in {path}"
-        time.sleep(0.01)
-
+from .conftest import Start, wait_for_log
 
 # --- exit codes -------------------------------------------------------------------------------------------------
 
@@ -300,6 +292,29 @@ def test_sandbox_that_does_not_get_ready_in_time_is_ended(
         command=("sh", "-c", f"sleep 1; touch {marker}"),
     )
     with pytest.raises(KernelRefused, match="not ready"):
+        launcher.start(spec)
+    assert not (tmp_path / "s").exists()
+    time.sleep(1.5)
+    assert not marker.exists()
+
+
+def test_start_that_is_interrupted_leaves_nothing(
+    launcher: SandboxLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> bool:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launcher_module, "_readable", interrupted)
+    marker = tmp_path / "marker"
+    spec = SandboxSpec(
+        id="s",
+        directory=str(tmp_path / "s"),
+        netns=None,
+        hostname="",
+        command=("sh", "-c", f"sleep 1; touch {marker}"),
+    )
+    with pytest.raises(KeyboardInterrupt):
         launcher.start(spec)
     assert not (tmp_path / "s").exists()
     time.sleep(1.5)

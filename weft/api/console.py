@@ -5,7 +5,6 @@ Standard library only, so that ``weft run -i -t`` starts quickly.  The frames ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import os
 import select
@@ -14,6 +13,7 @@ import socket
 import struct
 import termios
 import tty as terminal_modes
+from collections.abc import Iterator
 
 from weft.api import frames
 from weft.model.errors import ContainerNotRunning, NeedsRoot

@@ -11,13 +11,13 @@ most, and so does the exit code of a command that has ended by then.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import os
 import select
 import socket
 import struct
 import time
+from collections.abc import Iterator
 
 from weft.api import frames
 from weft.runtimes.sandbox.files import CONSOLE

@@ -107,7 +107,7 @@ class Init:
             pass
 
     def _end_the_others(self) -> None:
-        try:
+        try:  # noqa: SIM105
             os.kill(-1, _signal.SIGKILL)
         except ProcessLookupError:
             pass

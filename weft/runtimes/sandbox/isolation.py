@@ -66,7 +66,7 @@ def _leave_namespaces(netns_path: str) -> None:
     """
     own = os.path.dirname(netns_path)
     for directory in {"/run/netns", own} if os.path.basename(own) == "netns" else {"/run/netns"}:
-        try:
+        try:  # noqa: SIM105
             linux.unmount(directory, linux.MNT_DETACH)
         except OSError:
             pass  # It is no mount point.

@@ -1,17 +1,15 @@
 """Starts sandboxes, and finds, watches and ends those that this or an earlier agent started.
 
-The launcher remembers nothing: a sandbox is its directory (see files.py).  Whether it runs is whether ``lock`` is
-locked.  The launcher takes the lock before it starts the shim, which inherits it and holds it until it ends, however
-it ends.  So there is no moment, wherever this process may be killed, at which a sandbox runs and is not found.
+The launcher remembers nothing: a sandbox is its directory (see files.py).  The launcher takes the lock in it before it
+starts the shim, which inherits the lock and holds it until it ends, however it ends.  So there is no moment, wherever
+this process may be killed, at which a sandbox runs and is not found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import contextlib
 import fcntl
 import os
-from pathlib import Path
 import select
 import shutil
 import signal
@@ -19,6 +17,8 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from weft.agent.launcher import SandboxSpec
@@ -66,36 +66,31 @@ class SandboxLauncher:
 
     def _await(self, readiness: _Readiness, spec: SandboxSpec) -> None:
         """Return when the command was executed; otherwise see to it that nothing runs, and raise why."""
-        message = readiness.message(_START_TIMEOUT)
-        if message != "ok":
-            readiness.shim.kill()
-            self.signal(Path(spec.directory), signal.SIGKILL)
-            self.wait(Path(spec.directory), _END_TIMEOUT)
-        readiness.shim.wait()
+        message = ""
+        try:
+            message = readiness.message(_START_TIMEOUT)
+        finally:
+            if message != "ok":
+                readiness.shim.kill()
+                self.signal(Path(spec.directory), signal.SIGKILL)
+                self.wait(Path(spec.directory), _END_TIMEOUT)
+            readiness.shim.wait()
         if message != "ok":
             raise _error(message, spec)
 
     def is_running(self, directory: Path) -> bool:
-        """Whether the sandbox of that directory runs."""
-        try:
-            descriptor = os.open(directory / files.LOCK, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted))
-        finally:
-            os.close(descriptor)
-        return bool(found[0] != fcntl.F_UNLCK)
+        """Whether the sandbox of that directory runs: from before its first process exists until its last is dead."""
+        # When the first process of a namespace ends, it lets go of its files, then waits for the others' end.
+        return _is_locked(directory) or self.pid(directory) != 0
 
     def pid(self, directory: Path) -> int:
         """Return the host pid of the sandbox's first process; 0 if it does not run or is only just starting."""
         try:
-            pid = int((directory / files.PID).read_text())
-        except FileNotFoundError:
+            written = (directory / files.PID).read_text()
+            pid = written.split()[0]
+            return int(pid) if files.identity(pid) == written else 0
+        except (FileNotFoundError, ProcessLookupError):
             return 0
-        # The file is the running sandbox's: start() removes the one before it while it holds the lock.
-        return pid if self.is_running(directory) else 0
 
     def open_pidfd(self, directory: Path) -> int | None:
         """Return a descriptor that gets readable when the sandbox has ended (pidfd_open(2)), None if it has.
@@ -103,16 +98,13 @@ class SandboxLauncher:
         It refers to the sandbox's first process and to no other that was given the same pid.
         """
         while self.is_running(directory):
-            pid = self.pid(directory)
-            if pid == 0:
-                time.sleep(0.01)  # It has the lock and has not got as far as writing its pid.
-                continue
-            with contextlib.suppress(ProcessLookupError):
-                descriptor = os.pidfd_open(pid)
-                # If the lock is held now, its holder was alive all the time, and so the pid is still its own.
-                if self.pid(directory) == pid:
-                    return descriptor
-                os.close(descriptor)
+            if pid := self.pid(directory):
+                with contextlib.suppress(ProcessLookupError):
+                    descriptor = os.pidfd_open(pid)
+                    if self.pid(directory) == pid:  # It lives, so the pid was its own all the time.
+                        return descriptor
+                    os.close(descriptor)
+            time.sleep(0.005)  # It is starting and has not got as far as writing its pid, or it ends right now.
         return None
 
     def exit_code(self, directory: Path) -> int | None:
@@ -183,6 +175,20 @@ def _undone_on_error(directory: Path) -> Iterator[None]:
         for name in (files.SPEC, files.PID, files.EXIT, files.CONSOLE):
             (directory / name).unlink(missing_ok=True)
         raise
+
+
+def _is_locked(directory: Path) -> bool:
+    """Whether somebody holds the lock; asking takes no lock, so nobody who wants it is kept from it."""
+    try:
+        descriptor = os.open(directory / files.LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        wanted = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        found = struct.unpack(_FLOCK, fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, wanted))
+    finally:
+        os.close(descriptor)
+    return bool(found[0] != fcntl.F_UNLCK)
 
 
 def _opened(stack: contextlib.ExitStack, path: Path, flags: int) -> int:

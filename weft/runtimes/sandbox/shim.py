@@ -48,11 +48,13 @@ def _be_first(directory: str, ready: int, netns: int | None) -> None:
     os.umask(0o022)
     linux.set_process_name("weft-init")
     init = Init()
-    # /proc still shows the host's processes, and there this one under its pid on the host.
-    files.write(directory, files.PID, os.readlink("/proc/self"))
-    spec = _read_spec(directory)
+    # /proc still shows the host's processes, and so this one with its pid on the host.
+    files.write(directory, files.PID, files.identity("self"))
+    spec = _decode(files.read(f"{directory}/{files.SPEC}"))
     try:
         isolate(netns, spec["netns"], spec["hostname"], spec["files"])
+        if netns is not None:
+            os.close(netns)
         console = _open_console(directory, spec)
     except OSError as error:
         _fail(directory, ready, "isolate", error)
@@ -69,14 +71,14 @@ def _be_first(directory: str, ready: int, netns: int | None) -> None:
         console.finish(code)
 
 
-def _read_spec(directory: str) -> dict[str, Any]:
-    with open(f"{directory}/{files.SPEC}", encoding="utf-8") as file:
-        value: dict[str, Any] = _json.make_scanner(_Json)(file.read(), 0)[0]  # type: ignore[arg-type]
+def _decode(text: str) -> dict[str, Any]:
+    """Return a JSON object, by the C scanner that is beneath ``json``."""
+    value: dict[str, Any] = _json.make_scanner(_Json)(text, 0)[0]  # type: ignore[arg-type]
     return value
 
 
 class _Json:
-    """Settings of the C scanner beneath ``json``, as JSONDecoder has them: ``json`` would cost 7 ms and 0.7 MB."""
+    """Settings of the scanner, as json.JSONDecoder has them.  ``json`` would cost 7 ms and 0.7 MB."""
 
     strict = True
     object_hook = None
@@ -105,7 +107,7 @@ def _fail(directory: str, ready: int, stage: str, error: OSError) -> NoReturn:
 
 def _report(ready: int, message: str) -> None:
     """Tell the agent how the start went."""
-    try:
+    try:  # noqa: SIM105
         os.write(ready, message.encode())
     except BrokenPipeError:
         pass  # It died meanwhile; the directory tells the next one.
