@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -19,7 +20,7 @@ from urllib.parse import quote, urlencode
 
 from weft.api import limits
 from weft.api.problem import from_problem
-from weft.model.errors import AgentUnreachable, Internal, InvalidInput, InvalidName, InvalidOption, NeedsRoot, TimedOut
+from weft.model.errors import AgentUnreachable, Internal, InvalidName, InvalidOption, NeedsRoot, RequestTooLarge, TimedOut
 
 #: Seconds that an answer may take.  The agent answers every request within 60 s, if only to say that it is late.
 TIMEOUT = 70.0
@@ -38,8 +39,12 @@ class _UnixConnection(HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
+        # With settimeout() the socket would not block, and then connect(2) fails at once when the agent's backlog is
+        # full.  With a send timeout it waits for its turn (unix(7), socket(7)).
+        patience = struct.pack("ll", int(self.timeout or TIMEOUT) or 1, 0)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
         self.sock.connect(self._path)
+        self.sock.settimeout(self.timeout)
 
 
 class Client:
@@ -82,7 +87,7 @@ class Client:
         connection = _UnixConnection(self._path, timeout)
         data = None if body is None else json.dumps(body).encode()
         if data is not None and len(data) > limits.BODY:
-            raise InvalidInput(f"the request is longer than {limits.BODY} bytes")
+            raise RequestTooLarge(f"the request is longer than {limits.BODY} bytes")
         try:
             connection.connect()
             connection.request(method, path + _query_text(query), data, {"Content-Type": "application/json"})
@@ -92,8 +97,8 @@ class Client:
             yield response
         except PermissionError:
             raise NeedsRoot(f"you may not use the agent's socket {self._path}") from None
-        except TimeoutError:
-            raise TimedOut(f"the agent has not answered within {timeout:g} s") from None
+        except (TimeoutError, BlockingIOError):
+            raise TimedOut(f"the agent has not answered within {timeout or TIMEOUT:g} s") from None
         except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
             raise AgentUnreachable(f"no agent answers on {self._path}") from None
         except (ConnectionError, HTTPException) as error:

@@ -20,7 +20,8 @@ from weft.model.errors import AgentRunning, Conflict, InvalidOption
 GROUP = "weft"
 DIRECTORY_MODE = 0o750
 SOCKET_MODE = 0o660
-BACKLOG = 256
+#: Callers that may wait to be let in; more of them wait in connect(2).
+BACKLOG = 1024
 
 #: sizeof(sun_path) without the terminating NUL (unix(7)).
 _LONGEST_PATH = 107

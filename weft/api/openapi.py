@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -14,7 +14,7 @@ from weft.api.route import Query, Route
 from weft.model import errors
 
 #: What any route can answer: the request is malformed, the agent has a defect, is short of something, or is late.
-COMMON = (errors.InvalidInput, errors.Internal, errors.StoreFailed, errors.TimedOut)
+COMMON = (errors.InvalidInput, errors.Internal, errors.StoreFailed, errors.StoreFull, errors.TimedOut)
 
 _TYPES = {bool: "boolean", float: "number", str: "string"}
 
@@ -27,18 +27,19 @@ def document(routes: Sequence[Route]) -> Json:
     paths: Json = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schemas)
-    return {
+    description = {
         "openapi": "3.1.0",
         "info": {
             "title": "weft",
             "version": weft.__version__,
             "summary": "Networks for containers: what the agent answers on its unix socket",
-            "license": {"name": "GPL-2.0-only", "identifier": "GPL-2.0-only"},
+            "license": {"name": "GPL-2.0-or-later", "identifier": "GPL-2.0-or-later"},
         },
         "servers": [{"url": "/", "description": "The socket weft.sock in the agent's run directory"}],
         "paths": paths,
         "components": {"schemas": components},
     }
+    return cast(Json, msgspec.json.decode(msgspec.json.encode(description)))  # defaults that are tuples become arrays
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Json], Json]:
@@ -96,7 +97,8 @@ def _query_parameter(query: Query) -> Json:
 
 def _problems(route: Route, schema: Json) -> Json:
     """Return the responses that are problems, by status."""
-    kinds: tuple[type[errors.WeftError], ...] = (*COMMON, *route.errors)
+    body = () if route.body is None else (errors.RequestTooLarge, errors.RequestTooSlow)
+    kinds: tuple[type[errors.WeftError], ...] = (*COMMON, *body, *route.errors)
     by_status: dict[int, list[type[errors.WeftError]]] = {}
     for error in dict.fromkeys(kinds):
         by_status.setdefault(error.status, []).append(error)

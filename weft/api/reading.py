@@ -18,22 +18,10 @@ from starlette.requests import Request
 from weft.api import limits
 from weft.api.route import Query, Route
 from weft.model.base import decode
-from weft.model.errors import InvalidInput
+from weft.model.errors import InvalidInput, RequestTooLarge, RequestTooSlow
 
 #: Seconds within which a body must have arrived.
 PATIENCE = 10.0
-
-
-class TooLarge(InvalidInput):
-    """The body is longer than limits.BODY."""
-
-    status = 413
-
-
-class TooSlow(InvalidInput):
-    """The body did not arrive within PATIENCE."""
-
-    status = 408
 
 
 def read_name(request: Request) -> str:
@@ -88,9 +76,9 @@ async def read_body(request: Request, route: Route) -> Any:
             async for chunk in request.stream():
                 data += chunk
                 if len(data) > limits.BODY:
-                    raise TooLarge(f"the request is longer than {limits.BODY} bytes")
+                    raise RequestTooLarge(f"the request is longer than {limits.BODY} bytes")
     except TimeoutError:
-        raise TooSlow(f"the request did not arrive within {PATIENCE:g} s") from None
+        raise RequestTooSlow(f"the request did not arrive within {PATIENCE:g} s") from None
     text = _unambiguous(bytes(data))
     return decode(text, route.body)
 

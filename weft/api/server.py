@@ -28,7 +28,7 @@ from weft.api.reading import read_body, read_name, read_query
 from weft.api.route import Call, Route
 from weft.api.routes import ROUTES
 from weft.api.workers import Workers
-from weft.model.errors import Internal, InvalidInput, NotFound, WeftError
+from weft.model.errors import Internal, InvalidInput, NotFound, RequestTooLarge, RequestTooSlow, WeftError
 
 log = logging.getLogger("weft.api")
 
@@ -82,6 +82,8 @@ async def _respond(request: Request, route: Route, agent: AgentFacade, workers: 
         body=await read_body(request, route),
         stopping=workers.stopping,
     )
+    if route.stream is not None:
+        workers.check_room()
     answer = await workers.call(lambda: route.call(agent, call), route.timeout, route.patient)
     if route.stream is not None:
         return StreamingResponse(workers.pull(answer), media_type=route.stream)
@@ -89,7 +91,7 @@ async def _respond(request: Request, route: Route, agent: AgentFacade, workers: 
 
 
 def _problem(error: WeftError, status: int, headers: dict[str, str] | None = None) -> Response:
-    if status in (408, 413):
+    if isinstance(error, RequestTooLarge | RequestTooSlow):
         # The rest of the body may still be on its way; it is not waited for.
         headers = {"Connection": "close"}
     return Response(to_problem(error, status), status, headers, MEDIA_TYPE)
@@ -157,7 +159,7 @@ def serve(agent: AgentFacade, where: Path | Listener) -> None:
     earlier = {number: signal.signal(number, lambda *_: os.eventfd_write(wake, 1)) for number in signals}
     server.start()
     try:
-        os.eventfd_read(wake)
+        os.read(wake, 8)  # eventfd_read would not go on after the handler
     finally:
         server.stop()
         for number, handler in earlier.items():

@@ -43,11 +43,17 @@ class Workers:
         self._calls.shutdown(wait=False, cancel_futures=True)
         self._watchers.shutdown(wait=False, cancel_futures=True)
 
+    def check_room(self) -> None:
+        """Raise Exhausted when as many wait as there are threads to wait in."""
+        if self._watching >= WATCHERS:
+            raise Exhausted(f"{WATCHERS} callers are waiting for something already", "Try again when some have gone.")
+
     async def call(self, function: Callable[[], T], timeout: float, patient: bool = False) -> T:
         """Return what ``function`` returns; raise TimedOut if that takes longer than ``timeout`` seconds."""
         if not patient:
             return await _within(self._calls.submit(function), timeout)
-        self._enter()
+        self.check_room()
+        self._watching += 1
         try:
             return await _within(self._watchers.submit(function), timeout)
         finally:
@@ -55,7 +61,7 @@ class Workers:
 
     async def pull(self, stream: Generator[T, None, None]) -> AsyncIterator[T]:
         """Yield what ``stream`` yields, and close it when nobody listens any more."""
-        self._enter()
+        self._watching += 1
         pending: Future[Any] = Future()
         pending.set_result(None)
         try:
@@ -69,11 +75,6 @@ class Workers:
             self._watching -= 1
             # A generator cannot be closed while a thread is in it.
             pending.add_done_callback(lambda _: stream.close())
-
-    def _enter(self) -> None:
-        if self._watching >= WATCHERS:
-            raise Exhausted(f"{WATCHERS} callers are waiting for something already", "Try again when some have gone.")
-        self._watching += 1
 
 
 async def _within(future: Future[T], timeout: float) -> T:
