@@ -17,6 +17,7 @@ from pathlib import Path
 from weft.agent import wiring
 from weft.agent.events import Events
 from weft.agent.originals import Originals
+from weft.agent.relay import Relay
 from weft.agent.reservations import Reservations
 from weft.agent.state import State, Stored
 from weft.kernel.base import Kernel
@@ -50,6 +51,7 @@ class Core:
         self.state = State(store)
         self.events = Events()
         self.reservations = Reservations()
+        self.relay = Relay()
         self.originals = Originals(store, kernel.read_sysctl, lambda: wiring.bridges(self.state.networks.values()))
         self.host = Host(settings=settings, facts=self.originals.without_weft(kernel.facts()))
         #: The port of a view's name server (naming.py says; it is part of what is planned for a container).

@@ -25,6 +25,9 @@ FORWARD_MAX = 1_000
 START_TIMEOUT = 10.0
 STOP_TIMEOUT = 1.0
 
+#: Where dnsmasq is looked for: it is in sbin, which an agent's own PATH may lack.
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 _OWN_NAMESPACE = "/proc/thread-self/ns/net"
 
 
@@ -62,7 +65,9 @@ def _upstream(server: NameServer, layout: Layout) -> list[str]:
     if server.view.upstream == ():
         return ["--no-resolv", "--address=/#/"]  # every name that is not known here does not exist
     local = [
-        "--local=//",  # names of one label
+        # Names of one label: the first for all types; the second also while the host has no servers, A and AAAA only.
+        "--local=//",
+        "--domain-needed",
         *(f"--local=/{zone}/" for zone in server.zones),
         *(f"--rev-server={subnet}" for subnet in server.subnets),  # without a server: answered here alone
         f"--servers-file={layout.kept_file(server.view.key)}",
@@ -85,7 +90,7 @@ def start(command: list[str], pid_file: Path) -> int:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             cwd="/",
-            env={"PATH": os.defpath, "LC_ALL": "C"},  # messages are compared below
+            env={"PATH": _PATH, "LC_ALL": "C"},  # messages are compared below
             timeout=START_TIMEOUT,
             check=False,
         )

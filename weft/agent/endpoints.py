@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from weft.agent import wiring
+from weft.agent import relaying, wiring
 from weft.agent.allocation import Allocation
 from weft.agent.core import Core, Edit
 from weft.agent.naming import Naming
@@ -44,6 +44,7 @@ class Endpoints:
             if dry_run:
                 return self._core.rehearse(first, containers=(container,))
             self._naming.prepare(container, wishes)
+            relaying.begin(self._core.relay, made)
             attached = tuple(replace(endpoint, state="attached") for endpoint in made)
             operations = self._core.change(first, Edit(save=attached), containers=(container,))
         except BaseException:
@@ -68,7 +69,9 @@ class Endpoints:
         first = Edit(save=(container, *leaving, *heirs, *loose))
         if dry_run:
             return self._core.rehearse(first, containers=(container,))
+        relaying.end(self._core.relay, going)
         operations = self._core.change(first, Edit(drop=leaving), containers=(container,), teardown=True)
+        relaying.begin(self._core.relay, heirs)
         addresses = [address.address for endpoint in going for address in endpoint.addresses]
         self._core.kernel.flush_connections(addresses)
         for endpoint in going:
@@ -140,7 +143,8 @@ class Endpoints:
         kept = tuple(port for port in ports if heir.address(port.version) is not None)
         return (replace(heir, gateway=True, ports=kept),), tuple(port for port in ports if port not in kept)
 
-    def _release(self, endpoints: Iterable[Endpoint]) -> None:
+    def _release(self, endpoints: Sequence[Endpoint]) -> None:
+        relaying.end(self._core.relay, endpoints)
         for endpoint in endpoints:
             self._allocation.release(endpoint)
             self._core.reservations.release(endpoint.ports)

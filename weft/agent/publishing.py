@@ -9,11 +9,10 @@ from weft.ipam.ports import PortPool
 from weft.model.container import Container, Endpoint
 from weft.model.errors import PortInUse, Unsupported
 from weft.model.network import Network, parse_address
-from weft.model.ports import PortRequest, PublishedPort
+from weft.model.ports import RELAYED, PortRequest, PublishedPort
 from weft.model.settings import Settings
 
 _ANY = {4: "0.0.0.0", 6: "::"}
-_LOOPBACK6 = "::1"
 
 
 class Publishing:
@@ -80,7 +79,9 @@ class Publishing:
         if not host_ip:
             return [_ANY[version] for version in versions]
         version = parse_address(host_ip).version
-        if version not in versions and host_ip != _LOOPBACK6:
+        if host_ip == RELAYED and request.protocol == "sctp":
+            raise Unsupported(f"port {request.container_port}/sctp cannot be published on {host_ip}")
+        if version not in versions and host_ip != RELAYED:
             raise Unsupported(
                 f"port {request.container_port}/{request.protocol} cannot be bound to {host_ip}: network "
                 f"{network.name!r} has no IPv{version}",

@@ -12,6 +12,7 @@ import shutil
 import signal
 from collections.abc import Callable
 
+from weft.agent import relaying
 from weft.agent.containers import Containers
 from weft.agent.core import Core
 from weft.agent.launcher import Launcher
@@ -53,6 +54,10 @@ class Recovery:
                     self._core.reservations.take((port,), owner)
                 except WeftError as error:
                     self.problems.append((f"port {port} of {owner!r}: {error.cause}", error.hint))
+            try:
+                relaying.begin(self._core.relay, (endpoint,))
+            except WeftError as error:
+                self.problems.append((f"relay to {owner!r}: {error.cause}", error.hint))
 
     def processes(self) -> None:
         """Conclude containers that ended while nobody watched, and watch the others."""

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterable
 
 from weft.model.errors import InvalidAddress, KernelRefused, PortInUse
-from weft.model.ports import PublishedPort
+from weft.model.ports import RELAYED, PublishedPort
 
 _TYPES = {
     "tcp": (socket.SOCK_STREAM, socket.IPPROTO_TCP),
@@ -69,7 +69,8 @@ class Reservations:
         if held in self._owners:
             raise PortInUse(f"port {_text(port)} is published by {self._owners[held]!r}", owner=self._owners[held])
         try:
-            self._sockets[held] = _bind(port)
+            # A relay listens on its ports itself.
+            self._sockets[held] = None if port.host_ip == RELAYED else _bind(port)
         except PortInUse:
             self._blame(port)
             raise

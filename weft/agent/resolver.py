@@ -13,7 +13,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,21 +101,22 @@ class ResolverSupervisor:
 
     # --- servers
 
-    def ensure(self, server: NameServer) -> int:
+    def ensure(self, server: NameServer, about_to_listen: Callable[[int], None] | None = None) -> int:
         """Have ``server`` running and return its port; one that runs as it should costs nothing.
 
-        It answers when this returns.  Its addresses have to be on interfaces of the host.  Raises ResolverFailed,
-        Unsupported where dnsmasq is missing, PortsExhausted.
+        It answers when this returns.  Its addresses have to be on interfaces of the host.  ``about_to_listen`` is
+        called with each port that is tried, before the server listens there: that is when a firewall has to know.
+        Raises ResolverFailed, Unsupported where dnsmasq is missing, PortsExhausted.
         """
         key = server.view.key
         with self._lock:
             present = self._servers.get(key)
             if present is None:
-                return self._place(server)
+                return self._place(server, None, about_to_listen)
             if present.placement.server == server and present.is_up():
                 return present.placement.port
             self._stop(key)
-            return self._place(server, present.placement.port)
+            return self._place(server, present.placement.port, about_to_listen)
 
     def port(self, key: str) -> int | None:
         """Return the port of the server of the view with this key, None if it has none."""
@@ -237,7 +238,9 @@ class ResolverSupervisor:
         elif process is not None:
             self._supervise(supervised, process)
 
-    def _place(self, server: NameServer, previous: int | None = None) -> int:
+    def _place(
+        self, server: NameServer, previous: int | None, about_to_listen: Callable[[int], None] | None
+    ) -> int:
         """Start ``server`` at the first port that is free, the ``previous`` one if that is; return the port."""
         key = server.view.key
         for port in self._ports(server, previous):
@@ -246,6 +249,8 @@ class ResolverSupervisor:
             dnslayout.write(self._layout.record_file(key), encode(supervised.placement).decode())
             self._keep_names(key)
             try:
+                if about_to_listen is not None:
+                    about_to_listen(port)
                 self._start(supervised)
             except dnsmasq.AddressInUse:
                 continue

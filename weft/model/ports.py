@@ -12,6 +12,9 @@ from weft.model.network import parse_address
 Protocol = Literal["tcp", "udp", "sctp"]
 PROTOCOLS: tuple[Protocol, ...] = ("tcp", "udp", "sctp")
 
+#: The one address that the kernel cannot translate; ports published there are relayed by the agent.
+RELAYED = "::1"
+
 
 class ExposedPort(Record):
     """A port that a container says it serves on, not reachable from outside by that alone."""
