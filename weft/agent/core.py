@@ -107,7 +107,9 @@ class Core:
 
     def withdraw_everything(self) -> Operations:
         """Take whatever of weft's is left in the kernel away, whether or not there are records of it."""
-        operations = self.originals.guard(difference((), self.kernel.observe(wiring.host_objects(self.state, self.host))))
+        operations = self.originals.guard(
+            difference((), self.kernel.observe(wiring.host_objects(self.state, self.host)))
+        )
         for error in self.kernel.withdraw(operations):
             log.warning("while taking everything down: %s", error)
         self.originals.settle(operations)

@@ -58,9 +58,7 @@ class Endpoints:
             self._tell("connect", container, endpoint)
         return operations
 
-    def detach(
-        self, container: Container, endpoints: Iterable[Endpoint], *, dry_run: bool = False
-    ) -> Operations:
+    def detach(self, container: Container, endpoints: Iterable[Endpoint], *, dry_run: bool = False) -> Operations:
         """Take ``endpoints`` of ``container`` (a record that is saved along) away; never fails half-way."""
         going = tuple(endpoints)
         leaving = tuple(replace(endpoint, state="detaching") for endpoint in going)

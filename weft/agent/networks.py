@@ -208,7 +208,9 @@ class Networks:
 
     def _users(self, network: Network) -> bool:
         wished = any(
-            wish.network_id == network.id for container in self._core.state.containers.values() for wish in container.wishes
+            wish.network_id == network.id
+            for container in self._core.state.containers.values()
+            for wish in container.wishes
         )
         return wished or bool(self._core.state.endpoints_on(network))
 

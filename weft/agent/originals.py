@@ -23,7 +23,9 @@ _FORWARDING6 = "net/ipv6/conf/all/forwarding"
 class Originals:
     """Original values by sysctl path."""
 
-    def __init__(self, store: Store, read: Callable[[str], str | None], own_bridges: Callable[[], Iterable[str]]) -> None:
+    def __init__(
+        self, store: Store, read: Callable[[str], str | None], own_bridges: Callable[[], Iterable[str]]
+    ) -> None:
         self._store = store
         self._read = read
         self._own_bridges = own_bridges
@@ -88,5 +90,3 @@ class Originals:
         """Whether the setting belongs to an interface of weft's, and goes with it."""
         interface = path.split("/")[3] if path.count("/") >= 4 else ""
         return interface.startswith(PORT_PREFIX) or interface in self._own_bridges()
-
-

@@ -69,9 +69,7 @@ class Recovery:
             elif self._launcher.is_running(self._containers.directory(container)):
                 self._watch(container)
             else:
-                self._containers.ended(
-                    container.id, self._launcher.exit_code(self._containers.directory(container))
-                )
+                self._containers.ended(container.id, self._launcher.exit_code(self._containers.directory(container)))
 
     def _resume_attached(self, container: Container) -> None:
         if container.namespace is None or not self._core.kernel.is_alive(container.namespace):

@@ -88,7 +88,9 @@ def _common(request: Common, state: State) -> Container:
     holder = state.container_named(name)
     if holder is not None:
         raise NameTaken(
-            f"the name {name!r} belongs to container {holder.id[:12]}", "Remove it, or choose another name.", owner=holder.id
+            f"the name {name!r} belongs to container {holder.id[:12]}",
+            "Remove it, or choose another name.",
+            owner=holder.id,
         )
     mode, peer, networks = _networks(request.networks, state)
     container = Container(
@@ -218,7 +220,8 @@ def _published(texts: Iterable[str]) -> tuple[PortRequest, ...]:
 def _check_publishable(container: Container, state: State) -> None:
     if container.mode == "host":
         raise InvalidOption(
-            "ports cannot be published with --net host: the process binds the host's ports itself", "Leave out -p and -P."
+            "ports cannot be published with --net host: the process binds the host's ports itself",
+            "Leave out -p and -P.",
         )
     if container.mode == "container":
         raise InvalidOption("ports of a shared namespace are published by the container that owns it")

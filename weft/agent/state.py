@@ -57,7 +57,8 @@ class State:
         """
         dropped = tuple(drop)
         writes: list[Write] = [
-            Put(key=_key(record), value=encode(record), revision=self._revisions.get(_key(record), 0)) for record in save
+            Put(key=_key(record), value=encode(record), revision=self._revisions.get(_key(record), 0))
+            for record in save
         ]
         writes += [
             Delete(key=_key(record), revision=self._revisions[_key(record)])
