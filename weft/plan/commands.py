@@ -6,11 +6,12 @@ pasted into a root shell and do the same thing.
 
 from __future__ import annotations
 
-import json
 import shlex
+from collections.abc import Iterable
 from functools import singledispatch
 
 from weft.model.container import Namespace
+from weft.model.ports import PROTOCOLS
 from weft.plan.objects import (
     PROTOCOL,
     Admission,
@@ -56,6 +57,10 @@ def _inside(ns: Namespace | None, *words: object) -> str:
     return _line(*words) if ns is None else _line("nsenter", f"--net={ns.path}", *words)
 
 
+def _switch(on: bool) -> str:
+    return "on" if on else "off"
+
+
 def _family(address: str) -> tuple[str, ...]:
     return ("-6",) if ":" in address else ()
 
@@ -88,8 +93,9 @@ def _(thing: Veth) -> Commands:
         ),
         _line("ip", "link", "set", thing.name, "alias", thing.alias),
     ]  # fmt: skip
-    if thing.isolated:
-        lines.append(_line("bridge", "link", "set", "dev", thing.name, "isolated", "on"))
+    for flag in ("isolated", "hairpin"):
+        if getattr(thing, flag):
+            lines.append(_line("bridge", "link", "set", "dev", thing.name, flag, "on"))
     return tuple(lines)
 
 
@@ -99,7 +105,8 @@ def _(old: Veth, new: KernelObject) -> Commands:
     master = ("master", new.master) if new.master else ("nomaster",)
     lines = [_line("ip", "link", "set", new.name, "mtu", new.mtu, *master, "alias", new.alias)]
     if new.master:
-        lines.append(_line("bridge", "link", "set", "dev", new.name, "isolated", "on" if new.isolated else "off"))
+        flags = ("isolated", _switch(new.isolated), "hairpin", _switch(new.hairpin))
+        lines.append(_line("bridge", "link", "set", "dev", new.name, *flags))
     return tuple(lines)
 
 
@@ -221,21 +228,46 @@ def _(old: Table, new: KernelObject) -> Commands:
     return (*remove(old), *add(new))
 
 
-def _element(thing: Element, verb: str) -> str:
-    match = " . ".join(map(str, thing.match))
-    comment = f" comment {json.dumps(thing.comment)}" if thing.comment and verb == "add" else ""
-    value = f" : {' . '.join(map(str, thing.value))}" if thing.value and verb == "add" else ""
-    return _line("nft", verb, "element", thing.family, "weft", thing.set, f"{{ {match}{comment}{value} }}")
+def nft_script(table: Table, elements: Iterable[Element]) -> str:
+    """Return what puts ``table``, with ``elements`` in it, in the place of whatever table there is: for ``nft -f``.
+
+    It is one transaction, so there is no moment without the table or with an empty one.
+    """
+    place = f"{table.family} weft"
+    filling = (f"add element {place} {one.set} {_braces(one)}\n" for one in elements)
+    return f"add table {place}\ndelete table {place}\n{table.body}{''.join(filling)}"
 
 
 @add.register
 def _(thing: Element) -> Commands:
-    return (_element(thing, "add"),)
+    return (_line("nft", "add", "element", thing.family, "weft", thing.set, _braces(thing)),)
 
 
 @remove.register
 def _(thing: Element) -> Commands:
-    return (_element(thing, "delete"),)
+    return (_line("nft", "delete", "element", thing.family, "weft", thing.set, f"{{ {_joined(thing.match)} }}"),)
+
+
+def _braces(thing: Element) -> str:
+    comment = f' comment "{_harmless(thing.comment)}"' if thing.comment else ""
+    value = f" : {_joined(thing.value)}" if thing.value else ""
+    return f"{{ {_joined(thing.match)}{comment}{value} }}"
+
+
+def _joined(parts: tuple[str | int, ...]) -> str:
+    return " . ".join(_word(part) for part in parts)
+
+
+def _word(part: str | int) -> str:
+    """Return a component as nft reads it.  Names are quoted, because an interface may be called 'drop' or '10'."""
+    if isinstance(part, int) or part in PROTOCOLS or ":" in part or "." in part or part.startswith("0x"):
+        return str(part)
+    return f'"{part}"'
+
+
+def _harmless(comment: str) -> str:
+    """Return a comment that cannot end its quotes: nft knows no escapes."""
+    return "".join(character for character in comment if character.isprintable() and character != '"')
 
 
 # --- other firewalls --------------------------------------------------------------------------------------------

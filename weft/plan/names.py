@@ -218,5 +218,9 @@ def redirect(endpoint: Endpoint, bridge: str, port: int, owner: str = "") -> Obj
 
 
 def opening(port: int) -> Objects:
-    """Return what lets redirected queries in at ``port``; needed once for all endpoints that share the server."""
+    """Return what makes ``port`` one of a name server: only queries that were led there come in.
+
+    Needed once for all endpoints that share the server, and before it listens: nobody is to read the names of
+    networks that he is not on by asking at the port itself.
+    """
     return () if port == STANDARD_PORT else (Element(family="inet", set="view_ports", match=(port,)),)

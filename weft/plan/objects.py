@@ -65,7 +65,9 @@ class Veth(KernelObject):
     """A veth pair: ``name`` on the host, ``peer_name`` in ``peer_ns``.  Both ends start down.
 
     ``master`` is the bridge that the host's end is a port of ('' for none).  An ``isolated`` port exchanges
-    frames with the bridge itself only, never with another isolated port (bridge(8), 'isolated').
+    frames with the bridge itself only, never with another isolated port (bridge(8), 'isolated').  With ``hairpin`` the
+    bridge may send a frame back to the port that it came from, as it must when a container calls its own
+    published port and bridge netfilter translates the frame inside the bridge.
     """
 
     blind = frozenset({"peer_ns", "peer_name", "peer_mac"})
@@ -78,6 +80,7 @@ class Veth(KernelObject):
     master: str
     alias: str
     isolated: bool = False
+    hairpin: bool = False
 
     @property
     def key(self) -> Key:

@@ -10,7 +10,21 @@ from collections.abc import Iterable
 
 from weft.model.base import Record
 from weft.plan import commands
-from weft.plan.objects import AnyObject, Element, Key, Objects, Table
+from weft.plan.objects import (
+    AnyObject,
+    Bridge,
+    Cable,
+    Element,
+    InterfaceAddress,
+    Key,
+    LinkUp,
+    Objects,
+    ProxyNeighbour,
+    Route,
+    Sysctl,
+    Table,
+    Veth,
+)
 
 
 class Add(Record, tag=True):
@@ -61,19 +75,16 @@ def additions(objects: Objects) -> Operations:
 
 
 def removals(objects: Objects) -> Operations:
-    """Return the operations that take ``objects`` away, last first.
-
-    What stands in a container's namespace needs no operation of its own when the interface that it belongs
-    to goes: the kernel takes addresses, routes and settings away with their interface.
-    """
-    return tuple(Remove(object=thing) for thing in reversed(objects) if thing.where is None or thing.key[0] == "cable")
+    """Return the operations that take ``objects`` away, last first."""
+    return difference((), objects)
 
 
 def difference(desired: Objects, observed: Iterable[AnyObject]) -> Operations:
     """Return what turns ``observed`` into ``desired``: additions and changes in plan order, then removals.
 
     ``observed`` must hold only what weft owns: whatever is not desired is taken away.  Where a table has to be
-    written anew, its elements are added with it, because the old table took them along.
+    written anew, its elements are added with it, because the old table took them along.  What goes by itself with
+    an interface or a table needs no operation of its own.
     """
     have: dict[Key, AnyObject] = {thing.key: thing for thing in observed}
     want: dict[Key, AnyObject] = {thing.key: thing for thing in desired}
@@ -90,13 +101,46 @@ def difference(desired: Objects, observed: Iterable[AnyObject]) -> Operations:
             operations.append(Add(object=thing))
         elif not thing.same_as(present):
             operations.append(Change(old=present, new=thing))
-    gone = [
-        thing
-        for key, thing in have.items()
-        if key not in want and not (isinstance(thing, Element) and thing.family in rewritten)
-    ]
-    operations.extend(Remove(object=thing) for thing in reversed(gone))
+    gone = [thing for key, thing in have.items() if key not in want]
+    carriers = {carrier for thing in gone for carrier in carried_by(thing)}
+    carriers |= {("table", family) for family in rewritten}
+    operations.extend(Remove(object=thing) for thing in reversed(gone) if carrier_of(thing) not in carriers)
     return tuple(operations)
+
+
+def carried_by(thing: AnyObject) -> tuple[Key, ...]:
+    """Return what ``thing`` is to others that go when it goes: interfaces, as namespace and name, or a table."""
+    match thing:
+        case Bridge():
+            return (("interface", None, thing.name),)
+        case Veth():
+            return (("interface", None, thing.name), ("interface", thing.peer_ns, thing.peer_name))
+        case Cable():
+            return (
+                ("interface", thing.left_ns, thing.left_name),
+                ("interface", thing.right_ns, thing.right_name),
+            )
+        case Table():
+            return (("table", thing.family),)
+        case _:
+            return ()
+
+
+def carrier_of(thing: AnyObject) -> Key | None:
+    """Return the interface or table that takes ``thing`` along when it goes, in the form of ``carried_by``."""
+    match thing:
+        case LinkUp():
+            return ("interface", thing.ns, thing.name)
+        case InterfaceAddress() | Route():
+            return ("interface", thing.ns, thing.interface)
+        case ProxyNeighbour():
+            return ("interface", None, thing.interface)
+        case Sysctl() if thing.path.count("/") > 3:  # net/ipv4/conf/NAME/forwarding
+            return ("interface", thing.ns, thing.path.split("/")[3])
+        case Element():
+            return ("table", thing.family)
+        case _:
+            return None
 
 
 def describe(operations: Iterable[Operation]) -> list[str]:

@@ -89,6 +89,7 @@ def _veth(wiring: Wiring, host: Host) -> Veth:
         master=network.bridge,
         alias=f"{ALIAS}endpoint:{endpoint.id}",
         isolated=not network.icc,
+        hairpin=network.icc and bool(endpoint.ports),
     )
 
 

@@ -6,7 +6,7 @@ from weft.model.container import Address, Endpoint
 from weft.model.network import Network
 from weft.plan.drivers import inside
 from weft.plan.drivers.base import Host, Wiring
-from weft.plan.objects import Cable, InterfaceAddress, LinkUp, Objects
+from weft.plan.objects import Cable, InterfaceAddress, LinkUp, Objects, Route
 
 
 class PtpDriver:
@@ -31,6 +31,7 @@ class PtpDriver:
             *inside.settings(endpoint, namespace),
             *(_address(address, wiring, wiring.peer) for address in endpoint.addresses),
             LinkUp(name=endpoint.interface, ns=namespace, announce=endpoint.mac),
+            *(_route(address, wiring) for address in wiring.peer.addresses if address.version == 6),
         )
 
 
@@ -52,6 +53,11 @@ def _cable(wiring: Wiring, host: Host) -> Cable:
         right_mac=right.mac,
         mtu=wiring.network.mtu or host.facts.mtu,
     )
+
+
+def _route(theirs: Address, wiring: Wiring) -> Route:
+    """Return the route to an IPv6 peer: the kernel adds one of its own only to an interface that is up already."""
+    return Route(destination=f"{theirs.address}/128", interface=wiring.endpoint.interface, ns=wiring.namespace)
 
 
 def _address(address: Address, wiring: Wiring, peer: Endpoint) -> InterfaceAddress:

@@ -48,7 +48,8 @@ def publish(wiring: Wiring) -> Objects:
         target = wiring.endpoint.address(port.version)
         if target is not None and port.host_ip != "::1":
             elements.append(_translation(port, target, wiring.owner))
-    return tuple(elements)
+    own = (_own_ports(address, wiring.owner) for address in wiring.endpoint.addresses if elements)
+    return (*elements, *own)
 
 
 def link(receiver: Endpoint, target: Endpoint, exposed: Iterable[ExposedPort], comment: str) -> Objects:
@@ -83,6 +84,11 @@ def _translation(port: PublishedPort, target: Address, owner: str) -> Element:
         value=(target.address, port.container_port),
         comment=f"{owner} {port.host_port}->{port.container_port}/{port.protocol}",
     )
+
+
+def _own_ports(address: Address, owner: str) -> Element:
+    match = (address.address, address.address)
+    return Element(family="inet", set=f"own_ports{address.version}", match=match, comment=owner)
 
 
 def _common(receiver: Endpoint, target: Endpoint) -> Iterator[tuple[Address, Address]]:

@@ -24,6 +24,10 @@ Why it is written as it is:
 - Where bridge netfilter is on, frames between two ports of one bridge pass the forward chain too, with that bridge
   as both interfaces; where it is off they do not.  Rules for one network have to be right in both cases.
 - 'ct status dnat' is the mark of a connection that was led here by a published port.  Nobody outside can forge it.
+- Where bridge netfilter is on, a frame that is led to a published port of the same bridge never leaves the bridge,
+  and postrouting does not know where it came in.  Its answers come back by the bridge and need no masquerading,
+  except where a container calls itself.  Isolated ports cannot be crossed like that, so where icc is off, published
+  ports of the same network are closed too, with or without bridge netfilter.
 - Packets that connection tracking cannot place are not translated, so they must not leave.
 """
 
@@ -119,6 +123,16 @@ table inet weft {
 		type ifname . ipv6_addr : inet_service
 	}
 
+	set own_ports4 {
+		type ipv4_addr . ipv4_addr
+		comment "containers that publish ports, each with itself"
+	}
+
+	set own_ports6 {
+		type ipv6_addr . ipv6_addr
+		comment "containers that publish ports, each with itself"
+	}
+
 	chain shield {
 		type filter hook prerouting priority raw - 10; policy accept;
 		iifname "lo" accept comment "what the host says to itself"
@@ -155,6 +169,8 @@ table inet weft {
 		type nat hook postrouting priority srcnat; policy accept;
 		oifname @bridges ip saddr 127.0.0.0/8 masquerade comment "from localhost to a published port"
 		iifname . oifname @same_network ct status dnat masquerade comment "to a published port of the same network"
+		ct status dnat ip saddr . ip daddr @own_ports4 masquerade comment "to a published port of its own"
+		ct status dnat ip6 saddr . ip6 daddr @own_ports6 masquerade comment "to a published port of its own"
 		iifname @masqueraded oifname != @bridges masquerade comment "to the outside in the host's name"
 	}
 
@@ -178,7 +194,6 @@ table inet weft {
 
 	chain same_network {
 		iifname != @separated accept
-		ct status dnat accept comment "published port of the same network"
 		ip saddr . ip daddr . meta l4proto . th dport @links4 accept comment "link"
 		ip6 saddr . ip6 daddr . meta l4proto . th dport @links6 accept comment "link"
 		drop comment "icc is off in this network"
