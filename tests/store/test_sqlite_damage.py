@@ -19,6 +19,8 @@ from weft.store.sqlite import SqliteStore
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTRIES, DELETED = 120, 40
+#: First byte of a leaf page of an index, which is what tables without row numbers are (sqlite.org/fileformat2.html).
+_INDEX_LEAF = 0x0A
 
 Content = tuple[tuple[Entry, ...], list[Event]]
 
@@ -113,6 +115,30 @@ def test_a_flipped_bit_inside_a_value_is_found(sound: bytes, tmp_path: Path) -> 
         refused_as_corrupt(path)
 
 
+def test_an_entry_that_got_lost_is_missed(sound: bytes, tmp_path: Path) -> None:
+    """A page that says it holds one entry fewer: every entry that is still found is sound."""
+    path = tmp_path / "state.db"
+    pages = [
+        at
+        for at in range(4096, len(sound), 4096)
+        if sound[at] == _INDEX_LEAF and b"endpoints/" in sound[at : at + 4096]
+    ]
+    assert len(pages) > 5
+    for page in pages:
+        count = int.from_bytes(sound[page + 3 : page + 5], "big")
+        path.write_bytes(sound[: page + 3] + (count - 1).to_bytes(2, "big") + sound[page + 5 :])
+        refused_as_corrupt(path)
+
+
+def test_a_table_that_got_lost_is_missed(sound: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    for table in ("entries", "changes"):
+        path.write_bytes(sound)
+        with closing(sqlite3.connect(path)) as db:
+            db.execute(f"DROP TABLE {table}")
+        refused_as_corrupt(path)
+
+
 def test_damage_while_the_store_is_open_is_found_on_reading(sound: bytes, tmp_path: Path) -> None:
     path = tmp_path / "state.db"
     path.write_bytes(sound)
@@ -160,24 +186,27 @@ def test_a_file_truncated_between_pages_is_refused(sound: bytes, tmp_path: Path)
 # --- the write-ahead log of an agent that was killed
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of an agent that was killed after 60 transactions, all of which are in the log."""
-    directory = tmp_path_factory.mktemp("killed")
+def write_and_die(path: Path, transactions: int) -> dict[str, bytes]:
+    """Let a process write that many transactions and be killed; return the files, all of it still in the log."""
     code = """
 import os, sys
 from weft.store.base import Put
 from weft.store.sqlite import SqliteStore
 store = SqliteStore(sys.argv[1])
-for number in range(60):
+for number in range(int(sys.argv[2])):
     store.write([Put(key=f"{side}/{number:04}", value=b"v" * 100, revision=0) for side in ("left", "right")])
 os.kill(os.getpid(), 9)
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", code, directory / "state.db"], env=environment, check=False)
-    found = files(directory)
+    subprocess.run([sys.executable, "-c", code, path, str(transactions)], env=environment, check=False)
+    found = files(path.parent)
     assert set(found) == {"state.db", "state.db-wal"}
     return found
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return write_and_die(tmp_path_factory.mktemp("killed") / "state.db", 60)
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate"])
@@ -201,11 +230,15 @@ def test_damage_of_the_log_never_leaves_half_a_transaction(
     assert len(lengths) > 10
 
 
-def test_a_damaged_file_with_a_log_is_left_alone_too(killed: dict[str, bytes], tmp_path: Path) -> None:
-    """Closing would copy the log into the file and delete it."""
-    (tmp_path / "state.db").write_bytes(b"garbage!" * 512)
-    (tmp_path / "state.db-wal").write_bytes(killed["state.db-wal"][:-5000])
-    refused_as_corrupt(tmp_path / "state.db")
+def test_a_damaged_file_with_a_log_is_left_alone_too(sound: bytes, tmp_path: Path) -> None:
+    """Opening it the usual way would copy the log into the file, and delete the log, when the error is found."""
+    path = tmp_path / "state.db"
+    path.write_bytes(sound)
+    value = content(path)[0][1].value
+    write_and_die(path, 3)
+    for position in places_of(value, path.read_bytes()):
+        path.write_bytes(flipped(path.read_bytes(), position, 5))
+    refused_as_corrupt(path)
 
 
 def test_a_log_without_its_file_is_refused(killed: dict[str, bytes], tmp_path: Path) -> None:

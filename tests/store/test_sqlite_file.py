@@ -174,7 +174,6 @@ def test_an_older_file_is_migrated_with_what_it_holds(tmp_path: Path, monkeypatc
         ("ALTER TABLE labels RENAME TO tags",),
     )
     monkeypatch.setattr(database, "MIGRATIONS", later)
-    monkeypatch.setattr(database.migrate, "__defaults__", (later,))
     with closing(SqliteStore(path)) as store:
         assert store.get("a") == Entry(key="a", value=b"1", revision=1)
     with closing(sqlite3.connect(path)) as db:

@@ -104,6 +104,24 @@ def test_no_file_is_begun_on_a_full_disk(small: Path) -> None:
     SqliteStore(small / "state.db").close()
 
 
+def test_a_disk_without_inodes_is_full_too(tmp_path: Path) -> None:
+    """The write-ahead log cannot be made then, which SQLite reports as no more than a file that does not open."""
+    root = tmp_path / "small"
+    root.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,nr_inodes=4", "tmpfs", str(root)], check=True)
+    try:
+        with closing(SqliteStore(root / "state.db")) as store:
+            store.write([Put(key="a", value=b"1", revision=0)])
+        (root / "last").touch()
+        with pytest.raises(StoreFull):
+            SqliteStore(root / "state.db")
+        (root / "last").unlink()
+        with closing(SqliteStore(root / "state.db")) as store:
+            assert read(store) == {"a": b"1"}
+    finally:
+        subprocess.run(["umount", "--lazy", str(root)], check=True)
+
+
 def test_a_read_only_file_system_is_said_to_be_one(small: Path) -> None:
     path = small / "state.db"
     with closing(SqliteStore(path)) as store:
@@ -131,7 +149,7 @@ def test_a_file_that_may_not_be_written_is_refused_at_once(tmp_path: Path) -> No
 
 
 def test_any_other_failure_to_write_is_typed_too(tmp_path: Path) -> None:
-    """Such as the limit of a file's size that ulimit(1) sets, which the kernel reports as neither full nor read-only."""
+    """Such as the limit of a file's size that ulimit sets, which is neither a full disk nor a read-only one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with closing(SqliteStore(tmp_path / "state.db")) as store:
         store.write([Put(key="a", value=b"1", revision=0)])

@@ -68,12 +68,16 @@ def test_the_changes_of_a_transaction_keep_their_order(store: Store) -> None:
     revision = store.write(
         [Put(key="z", value=b"", revision=0), Delete(key="c", revision=old), Put(key="b", value=b"", revision=0)]
     )
-    assert log.take(3) == [
+    late = Log()
+    end_late = store.watch("", old, late)
+    expected = [
         Event(key="z", value=b"", revision=revision),
         Event(key="c", value=None, revision=revision),
         Event(key="b", value=b"", revision=revision),
     ]
+    assert log.take(3) == late.take(3) == expected
     end()
+    end_late()
 
 
 def test_only_what_is_under_the_prefix_arrives(store: Store) -> None:
@@ -195,12 +199,14 @@ def test_after_its_end_a_watch_is_silent(store: Store) -> None:
 
 
 def test_the_end_waits_for_a_delivery_under_way(store: Store) -> None:
+    """Also for one that uses the store."""
     began, go_on = threading.Event(), threading.Event()
     finished: list[str] = []
 
     def slow(event: Event) -> None:
         began.set()
         go_on.wait(SECONDS)
+        store.get(event.key)
         finished.append(event.key)
 
     end = store.watch("", 0, slow)

@@ -1,7 +1,7 @@
 """A process to kill: writes transactions to a state file and says on standard output which were acknowledged.
 
-Usage: writer.py FILE SEED.  Each transaction writes the pair ``left`` and ``right`` and a log entry of its own.  Durable
-and other writes alternate, small and large ones too, so that a kill also meets checkpoints of the write-ahead log.
+Usage: writer.py FILE SEED.  Each transaction writes the pair ``left`` and ``right`` and a log entry of its own.
+Durable and other writes alternate, small and large ones too, so that a kill also meets checkpoints of the log.
 """
 
 from __future__ import annotations

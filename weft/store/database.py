@@ -87,7 +87,7 @@ def version(db: sqlite3.Connection) -> int:
     return number(db, "PRAGMA user_version")
 
 
-def migrate(db: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+def migrate(db: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
     """Bring the schema to the version ``len(migrations)``, each step all or nothing."""
     for target in range(version(db) + 1, len(migrations) + 1):
         with transaction(db):
@@ -107,11 +107,11 @@ def create(path: Path) -> None:
     try:
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         _fill(unfinished)
-        _sync(unfinished)
         unfinished.rename(path)
     except BaseException:
         _remove(unfinished)
         raise
+    # SQLite has synced the file; that it has its name now is on the disk when the directory is.
     _sync(path.parent)
 
 
@@ -120,7 +120,7 @@ def _fill(path: Path) -> None:
     try:
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute("PRAGMA journal_mode = WAL")
-        migrate(db)
+        migrate(db, MIGRATIONS)
     finally:
         db.close()
 

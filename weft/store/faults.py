@@ -12,8 +12,8 @@ from pathlib import Path
 from weft.model.errors import StoreCorrupt, StoreFailed, StoreFull, StoreInUse
 
 # Primary result codes, https://sqlite.org/rescode.html.  The statements of this room are fixed and known to be
-# right, so that a logic error (no such table) or a violated constraint means that the file is not as it was written.
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT}
+# right, so that a logic error (no such table) means that the file is not as it was written.
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 _UNWRITABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY}
 # What the operating system refused without SQLite telling why.
 _UNEXPLAINED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
@@ -73,4 +73,4 @@ def _is_unwritable(directory: Path) -> bool:
         state = os.statvfs(directory)
     except OSError:
         return False
-    return state.f_bavail == 0 or bool(state.f_flag & os.ST_RDONLY)
+    return 0 in (state.f_bavail, state.f_favail) or bool(state.f_flag & os.ST_RDONLY)

@@ -22,7 +22,7 @@ HISTORY = 1000
 
 _GET = "SELECT key, value, revision, checksum FROM entries WHERE key = ?"
 # UTF-8 never holds the byte ff, so that every key with the prefix lies before prefix + ff.
-_LIST = "SELECT key, value, revision, checksum FROM entries WHERE key >= ?1 AND key < CAST(?1 || x'ff' AS BLOB) ORDER BY key"
+_LIST = "SELECT key, value, revision, checksum FROM entries WHERE key >= ? AND key < ? ORDER BY key"
 _PUT = "INSERT OR REPLACE INTO entries (key, value, revision, checksum) VALUES (?, ?, ?, ?)"
 _DELETE = "DELETE FROM entries WHERE key = ?"
 _RECORD = "INSERT INTO changes (key, value, revision, checksum, position) VALUES (?, ?, ?, ?, ?)"
@@ -72,8 +72,9 @@ class SqliteStore:
             return None if row is None else Row(*row).entry()
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
+        first = prefix.encode()
         with self._access() as db:
-            return tuple(Row(*row).entry() for row in db.execute(_LIST, (prefix.encode(),)))
+            return tuple(Row(*row).entry() for row in db.execute(_LIST, (first, first + b"\xff")))
 
     # --- writing
 
@@ -145,7 +146,7 @@ class SqliteStore:
         db = database.connect(self.path)
         try:
             db.execute("PRAGMA journal_mode = WAL")
-            database.migrate(db)
+            database.migrate(db, database.MIGRATIONS)
         except BaseException:
             db.close()
             raise
