@@ -16,7 +16,10 @@ from weft.plan.facts import HostAddress, HostFacts, HostRoute
 
 #: A host with one uplink that forwards nothing, as Linux comes.
 FACTS = HostFacts(
-    addresses=(HostAddress(cidr="192.0.2.10/24", interface="up0"), HostAddress(cidr="2001:db8::10/64", interface="up0")),
+    addresses=(
+        HostAddress(cidr="192.0.2.10/24", interface="up0"),
+        HostAddress(cidr="2001:db8::10/64", interface="up0"),
+    ),
     routes=(
         HostRoute(destination="192.0.2.0/24", interface="up0"),
         HostRoute(destination="2001:db8::/64", interface="up0"),

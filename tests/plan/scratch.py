@@ -86,14 +86,17 @@ class Scratch:
     def wire(self, left: str, left_name: str, right: str, right_name: str) -> None:
         """Lay a cable between two namespaces."""
         peer = f"/run/netns/{self._prefix}-{right}"
-        self.run(left, f"ip link add {left_name} type veth peer name {right_name} netns {peer}; ip link set {left_name} up")
+        self.run(left, f"ip link add {left_name} type veth peer name {right_name} netns {peer}")
+        self.run(left, f"ip link set {left_name} up")
         self.run(right, f"ip link set {right_name} up")
 
     def close(self) -> None:
         """End all programs and remove all namespaces."""
         for program in self._programs:
             program.kill()
-            program.communicate()
+            program.wait()
+            assert program.stdout is not None
+            program.stdout.close()
         for name in self._names:
             subprocess.run(["ip", "netns", "delete", name], check=False)
 

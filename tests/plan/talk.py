@@ -1,9 +1,9 @@
 """Programs that tests start in namespaces: a server that says who called, a client that asks, a sender of raw frames.
 
-    talk.py serve PROTOCOL ADDRESS PORT         answer everyone with his address
-    talk.py ask PROTOCOL ADDRESS PORT SECONDS   print the answer, nothing if there is none
-    talk.py frame INTERFACE HEX                 send an Ethernet frame
-    talk.py hear INTERFACE SECONDS              print the frames that come in, in hex, one on a line
+talk.py serve PROTOCOL ADDRESS PORT         answer everyone with his address
+talk.py ask PROTOCOL ADDRESS PORT SECONDS   print the answer, nothing if there is none
+talk.py frame INTERFACE HEX                 send an Ethernet frame
+talk.py hear INTERFACE SECONDS              print the frames that come in, in hex, one on a line
 """
 
 from __future__ import annotations

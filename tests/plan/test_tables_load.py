@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from weft.model.ports import ExposedPort
-from weft.plan import firewall
+from weft.plan import firewall, names
 from weft.plan.drivers import registry
 from weft.plan.host import base
 from weft.plan.objects import Element, Objects, Table
@@ -12,12 +12,17 @@ from weft.plan.operations import additions, describe
 from .records import HOST, endpoint, network, wiring
 from .scratch import Scratch, joined
 
+EXPOSED = (ExposedPort(port=6379), ExposedPort(port=53, protocol="udp"))
+
 
 def _everything() -> Objects:
     """Return elements for every set and map of both tables."""
     net, closed = network(), network("closed", ("172.21.0.0/16", "fd00:21::/64"), icc=False, internal=True)
     web = endpoint(
-        net, "web", 2, publish=("8080:80", "192.0.2.10:81:81/udp", "[2001:db8::10]:82:82", "127.0.0.1:83:83", "84:84/sctp")
+        net,
+        "web",
+        2,
+        publish=("8080:80", "192.0.2.10:81:81/udp", "[2001:db8::10]:82:82", "127.0.0.1:83:83", "84:84/sctp"),
     )
     db = endpoint(closed, "db", 3)
     return joined(
@@ -25,9 +30,9 @@ def _everything() -> Objects:
             *(registry("bridge").network(n, HOST) for n in (net, closed)),
             registry("bridge").endpoint(wiring(net, web, "web"), HOST),
             registry("bridge").endpoint(wiring(closed, db, "db"), HOST),
-            firewall.link(db, endpoint(closed, "cache", 4), (ExposedPort(port=6379), ExposedPort(port=53, protocol="udp")), "link"),
-            firewall.resolver_view(net, web, 5301, "web"),
-            firewall.resolver_port(5301),
+            firewall.link(db, endpoint(closed, "cache", 4), EXPOSED, "link"),
+            names.redirect(web, net.bridge, 5301, "web"),
+            names.opening(5301),
             firewall.transit(4, ["up0"]),
             firewall.transit(6, ["up0"]),
         )
@@ -56,9 +61,14 @@ def test_elements_of_every_set_load_and_are_listed_with_their_comment(scratch: S
     scratch.build((*tables, *elements))
     listing = " ".join(scratch.run("host", "nft list ruleset").stdout.split())
     for element in elements:
-        key = " . ".join(f'"{part}"' if str(part).startswith(("wv", "weft-", "up0")) else str(part) for part in element.match)
+        key = " . ".join(f'"{part}"' if _is_name(part) else str(part) for part in element.match)
+        comment = f' comment "{element.comment}"' if element.comment else ""
         value = " : " + " . ".join(map(str, element.value)) if element.value else ""
-        assert f'{key} comment "{element.comment}"{value}' in listing
+        assert f"{key}{comment}{value}" in listing
+
+
+def _is_name(part: str | int) -> bool:
+    return str(part).startswith(("wv", "weft-", "up0"))
 
 
 def test_elements_can_be_taken_away_one_by_one(scratch: Scratch) -> None:

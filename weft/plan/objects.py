@@ -241,17 +241,7 @@ class Admission(KernelObject):
 
 
 AnyObject = (
-    Bridge
-    | Veth
-    | Cable
-    | LinkUp
-    | InterfaceAddress
-    | Route
-    | ProxyNeighbour
-    | Sysctl
-    | Table
-    | Element
-    | Admission
+    Bridge | Veth | Cable | LinkUp | InterfaceAddress | Route | ProxyNeighbour | Sysctl | Table | Element | Admission
 )
 
 Objects = tuple[AnyObject, ...]

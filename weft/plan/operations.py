@@ -88,11 +88,7 @@ def difference(desired: Objects, observed: Iterable[AnyObject]) -> Operations:
     """
     have: dict[Key, AnyObject] = {thing.key: thing for thing in observed}
     want: dict[Key, AnyObject] = {thing.key: thing for thing in desired}
-    rewritten = {
-        thing.family
-        for thing in want.values()
-        if isinstance(thing, Table) and not _is_there(thing, have)
-    }
+    rewritten = {thing.family for thing in want.values() if isinstance(thing, Table) and not _is_there(thing, have)}
     operations: list[Operation] = []
     for key, thing in want.items():
         present = have.get(key)
