@@ -196,6 +196,11 @@ def test_what_is_no_text_is_no_key(store: Store, key: str) -> None:
         store.get(key)
 
 
+def test_what_is_no_text_is_no_prefix(store: Store) -> None:
+    with pytest.raises(InvalidInput):
+        store.list("\ud800")
+
+
 def test_a_list_is_ordered_and_ends_with_its_prefix(store: Store) -> None:
     for key in ("a0", "b/2", "b/10", "b/1", "b", "b0", "b/\U0010ffff", "c"):
         put(store, key, b"")

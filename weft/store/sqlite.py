@@ -72,7 +72,7 @@ class SqliteStore:
             return None if row is None else Row(*row).entry()
 
     def list(self, prefix: str) -> tuple[Entry, ...]:
-        first = prefix.encode()
+        first = _encode(prefix) if prefix else b""
         with self._access() as db:
             return tuple(Row(*row).entry() for row in db.execute(_LIST, (first, first + b"\xff")))
 
