@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -151,7 +152,8 @@ def test_sandbox_killed_while_it_starts(tmp_path: Path, netns: str) -> None:
             attempt = pool.submit(launcher.start, spec_for(directory, netns, "sleep", "60"))
             time.sleep(0.002 * number)
             for pid in processes_of(directory):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             try:
                 attempt.result(timeout=20)
             except WeftError:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ import pytest
 from weft.runtimes.sandbox.isolation import CAPABILITIES
 
 from .conftest import Script, Start
+
+
+def ip(*words: str) -> str:
+    return subprocess.run(["ip", *words], check=True, capture_output=True, text=True).stdout
 
 
 def test_host_name_is_its_own(script: Script) -> None:
@@ -27,7 +32,7 @@ def test_no_host_name_keeps_the_hosts(script: Script) -> None:
 
 
 def test_network_is_the_given_namespace(script: Script, netns: str) -> None:
-    subprocess.run(["ip", "-n", Path(netns).name, "link", "add", "sbtest0", "type", "bridge"], check=True)
+    ip("-n", Path(netns).name, "link", "add", "sbtest0", "type", "bridge")
     assert script("ls /sys/class/net; ip -o link | wc -l").split() == ["lo", "sbtest0", "2"]
     assert int(script("stat -Lc %i /proc/self/ns/net")) == os.stat(netns).st_ino
 
@@ -110,38 +115,65 @@ def test_targets_that_the_host_lacks_are_not_created_on_the_host(script: Script,
 def test_mounts_of_the_host_are_unchanged(start: Start, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_text("")
-    before = Path("/proc/self/mountinfo").read_text()
+
+    def mounts() -> list[str]:
+        # Namespaces come and go by the hands of others.
+        return [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if " - nsfs " not in line]
+
+    before = mounts()
     sandbox = start("sleep", "60", files={"/etc/hosts": str(source), f"{tmp_path}/missing": str(source)})
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert mounts() == before
     sandbox.signal(9)
     sandbox.wait()
-    assert Path("/proc/self/mountinfo").read_text() == before
+    assert mounts() == before
 
 
-def test_sandbox_does_not_hold_other_namespaces(script: Script) -> None:
+def test_mounts_do_not_spread_where_the_hosts_are_shared(tmp_path: Path, netns: str) -> None:
+    """systemd makes every mount of a host shared: what is mounted in one namespace appears in the others."""
+    source = tmp_path / "source"
+    source.write_text("laid\n")
+    code = (
+        "import sys; from weft.agent.launcher import SandboxSpec; from pathlib import Path\n"
+        "from weft.runtimes.sandbox.launcher import SandboxLauncher as L\n"
+        "mounts = lambda: [line for line in open('/proc/self/mountinfo') if ' - nsfs ' not in line]\n"
+        "before, directory = mounts(), Path(sys.argv[1])\n"
+        "assert ' shared:' in before[0]\n"
+        "L().start(SandboxSpec(id='a', directory=str(directory), netns=sys.argv[2], hostname='',\n"
+        "    files={'/etc/hosts': sys.argv[3], sys.argv[3] + '-missing': sys.argv[3]}, command=('cat', '/etc/hosts')))\n"
+        "print(mounts() == before, L().wait(directory, 20), mounts() == before)"
+    )
+    shared = ["unshare", "--mount", "--propagation", "shared", sys.executable, "-c", code]
+    done = subprocess.run([*shared, str(tmp_path / "s"), netns, str(source)], capture_output=True, text=True)
+    assert done.stdout == "True 0 True\n", done.stderr
+    assert (tmp_path / "s" / "log").read_text() == "laid\n"
+
+
+def test_directories_of_namespaces_are_not_held(script: Script, netns: str) -> None:
     """A thousand sandboxes that each held the mounts of all others would be a million mounts."""
-    assert script("grep -c nsfs /proc/self/mountinfo") == "0\n"
+    assert netns in Path("/proc/self/mountinfo").read_text()
+    assert script("grep -c /run/netns/ /proc/self/mountinfo") == "0\n"
 
 
-def test_namespace_that_is_deleted_meanwhile_is_not_kept_alive(start: Start) -> None:
-    """A namespace made after the sandbox started, and deleted, must be gone although the sandbox runs."""
-    start("sleep", "60")
-    name = f"sb-{os.getpid()}-late"
-    subprocess.run(["ip", "netns", "add", name], check=True)
-    subprocess.run(["ip", "link", "add", "sblate0", "netns", name, "type", "veth", "peer", "sblate1", "netns", name])
-    subprocess.run(["ip", "netns", "add", name + "2"], check=True)
-    try:
-        moved = ["ip", "-n", name, "link", "set", "sblate1", "netns", name + "2"]
-        subprocess.run(moved, check=True)
-        subprocess.run(["ip", "netns", "del", name], check=True)
+def test_namespace_that_is_removed_is_not_kept_alive(start: Start, tmp_path: Path) -> None:
+    """A sandbox that was started meanwhile has a copy of the mount; removing the file takes that away too."""
+    one, two, file = f"sb-{os.getpid()}-1", f"sb-{os.getpid()}-2", tmp_path / "one"
+    file.touch()
+    with ExitStack() as stack:
+        for name in (one, two):
+            ip("netns", "add", name)
+            stack.callback(subprocess.run, ["ip", "netns", "del", name], capture_output=True)
+        ip("link", "add", "sbtest0", "netns", one, "type", "veth", "peer", "sbtest1", "netns", two)
+        subprocess.run(["mount", "--bind", f"/run/netns/{one}", file], check=True)
+        sandbox = start("sleep", "60")
+        assert str(file) in Path(f"/proc/{sandbox.pid}/mountinfo").read_text()
+        subprocess.run(["umount", file], check=True)
+        file.unlink()
+        ip("netns", "del", one)
         # With its namespace goes one end of the veth pair, and so the other end.
         deadline = time.monotonic() + 10
-        look = ["ip", "-n", name + "2", "link", "show", "sblate1"]
-        while (gone := subprocess.run(look, capture_output=True).returncode) == 0 and time.monotonic() < deadline:
+        while "sbtest1" in ip("-n", two, "link"):
+            assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert gone
-    finally:
-        subprocess.run(["ip", "netns", "del", name + "2"], check=True)
 
 
 def test_capabilities_are_dockers_default_set(script: Script) -> None:

@@ -262,6 +262,18 @@ def test_source_file_that_is_missing(start: Start, tmp_path: Path) -> None:
         start("true", files={"/etc/hosts": str(tmp_path / "none")})
 
 
+def test_disk_that_is_full(start: Start, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "sb", full], check=True)
+    try:
+        with pytest.raises(KernelRefused, match="No space left on device"):
+            start("true", directory=full, env={"A": "x" * 10_000})
+        assert os.listdir(full) == ["lock"]
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
 def test_failure_keeps_the_log_of_earlier_runs(start: Start) -> None:
     sandbox = start("echo", "one")
     sandbox.wait()
@@ -279,44 +291,22 @@ def test_second_start_while_it_runs_is_refused_and_harmless(start: Start) -> Non
     assert sandbox.launcher.is_running(sandbox.directory)
 
 
-def test_sandbox_that_does_not_get_ready_in_time_is_ended(
-    launcher: SandboxLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_start_that_takes_too_long_or_is_interrupted_leaves_nothing(
+    launcher: SandboxLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool
 ) -> None:
-    monkeypatch.setattr(launcher_module, "_START_TIMEOUT", 0.0)
-    marker = tmp_path / "marker"
-    spec = SandboxSpec(
-        id="s",
-        directory=str(tmp_path / "s"),
-        netns=None,
-        hostname="",
-        command=("sh", "-c", f"sleep 1; touch {marker}"),
-    )
-    with pytest.raises(KernelRefused, match="not ready"):
-        launcher.start(spec)
-    assert not (tmp_path / "s").exists()
-    time.sleep(1.5)
-    assert not marker.exists()
-
-
-def test_start_that_is_interrupted_leaves_nothing(
-    launcher: SandboxLauncher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupted(*_: object) -> bool:
+    def not_ready(*_: object) -> bool:
         monkeypatch.undo()
-        raise KeyboardInterrupt
+        if interrupted:
+            raise KeyboardInterrupt
+        return False
 
-    monkeypatch.setattr(launcher_module, "_readable", interrupted)
-    marker = tmp_path / "marker"
-    spec = SandboxSpec(
-        id="s",
-        directory=str(tmp_path / "s"),
-        netns=None,
-        hostname="",
-        command=("sh", "-c", f"sleep 1; touch {marker}"),
-    )
-    with pytest.raises(KeyboardInterrupt):
-        launcher.start(spec)
-    assert not (tmp_path / "s").exists()
+    monkeypatch.setattr(launcher_module, "_readable", not_ready)
+    directory, marker = tmp_path / "s", tmp_path / "marker"
+    command = ("sh", "-c", f"sleep 1; touch {marker}")
+    with pytest.raises(KeyboardInterrupt if interrupted else KernelRefused):
+        launcher.start(SandboxSpec(id="s", directory=str(directory), netns=None, hostname="", command=command))
+    assert not directory.exists()
     time.sleep(1.5)
     assert not marker.exists()
 

@@ -6,6 +6,7 @@ distribution (util-linux, coreutils), which the caller executes and a person cou
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 from weft.model.errors import ContainerNotRunning
@@ -47,4 +48,8 @@ def _environment(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
         children = file.read().split()
     with open(f"/proc/{children[0] if children else pid}/environ", encoding="utf-8", errors="surrogateescape") as file:
-        return dict(item.split("=", 1) for item in file.read().split("\0") if "=" in item)
+        for _ in range(20):
+            if content := file.read():
+                break
+            time.sleep(0.001)  # While it is being executed, the kernel has not put its environment in place.
+    return dict(item.split("=", 1) for item in content.split("\0") if "=" in item)

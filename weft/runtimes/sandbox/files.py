@@ -27,10 +27,12 @@ def write(directory: str, name: str, content: str) -> None:
     path = f"{directory}/{name}"
     descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, content.encode())
-    finally:
-        os.close(descriptor)
-    os.rename(path + ".new", path)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+        os.rename(path + ".new", path)
+    except OSError:
+        os.unlink(path + ".new")
+        raise
 
 
 def identity(pid: str) -> str:

@@ -46,7 +46,7 @@ class SandboxLauncher:
         """Start the command; return the host pid of the sandbox's first process once the command was executed.
 
         Raises InvalidInput when it cannot be executed, NamespaceNotFound when ``spec.netns`` cannot be opened,
-        KernelRefused when the namespaces cannot be made, ContainerRunning when the directory's sandbox runs.  What
+        KernelRefused when files or namespaces cannot be made, ContainerRunning when the directory's sandbox runs.  What
         was made of the directory is removed then; a log that an earlier run left is kept.
         """
         _check(spec)
@@ -121,8 +121,8 @@ class SandboxLauncher:
 
     def wait(self, directory: Path, timeout: float | None = None) -> int | None:
         """Wait for the end, at most ``timeout`` seconds; return the exit code, None if it still runs."""
-        descriptor = self.open_pidfd(directory)
-        if descriptor is not None:
+        # Once its first process has ended, it may be a moment until the one that began it lets go of the lock too.
+        while (descriptor := self.open_pidfd(directory)) is not None:
             try:
                 if not _readable(descriptor, timeout):
                     return None
@@ -164,17 +164,26 @@ def _environment(spec: SandboxSpec) -> dict[str, str]:
 def _undone_on_error(directory: Path) -> Iterator[None]:
     """Make the directory; when the body fails, remove what it left there."""
     fresh = not directory.exists()
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield
     except ContainerRunning:
         raise
-    except BaseException:
-        if fresh:
-            shutil.rmtree(directory, ignore_errors=True)
-        for name in (files.SPEC, files.PID, files.EXIT, files.CONSOLE):
-            (directory / name).unlink(missing_ok=True)
+    except BaseException as error:
+        _clear(directory, fresh)
+        if isinstance(error, OSError):
+            cause = f"cannot start a sandbox in {directory}: {error.strerror}"
+            raise KernelRefused(cause, errno=error.errno) from error
         raise
+
+
+def _clear(directory: Path, everything: bool) -> None:
+    if everything:
+        shutil.rmtree(directory, ignore_errors=True)
+        return
+    for name in (files.SPEC, files.PID, files.EXIT, files.CONSOLE):
+        with contextlib.suppress(OSError):
+            (directory / name).unlink(missing_ok=True)
 
 
 def _is_locked(directory: Path) -> bool:

@@ -40,6 +40,7 @@ def main(directory: str, lock: int, ready: int, netns: int | None) -> None:
         _fail(directory, ready, "isolate", error)
     if child == 0:
         _be_first(directory, ready, netns)
+    os._exit(0)  # Without tidying up: whoever watches waits until this process too has let go of the lock.
 
 
 def _be_first(directory: str, ready: int, netns: int | None) -> None:
@@ -66,9 +67,11 @@ def _be_first(directory: str, ready: int, netns: int | None) -> None:
         console.started()
     _report(ready, "ok")
     code = init.run(console)
-    files.write(directory, files.EXIT, str(code))
-    if console:
-        console.finish(code)
+    try:
+        files.write(directory, files.EXIT, str(code))
+    finally:
+        if console:
+            console.finish(code)
 
 
 def _decode(text: str) -> dict[str, Any]:
