@@ -139,7 +139,7 @@ def test_mounts_do_not_spread_where_the_hosts_are_shared(tmp_path: Path, netns: 
         "before, directory = mounts(), Path(sys.argv[1])\n"
         "assert ' shared:' in before[0]\n"
         "L().start(SandboxSpec(id='a', directory=str(directory), netns=sys.argv[2], hostname='',\n"
-        "    files={'/etc/hosts': sys.argv[3], sys.argv[3] + '-missing': sys.argv[3]}, command=('cat', '/etc/hosts')))\n"
+        "    files={'/etc/hosts': sys.argv[3], sys.argv[3] + '-2': sys.argv[3]}, command=('cat', '/etc/hosts')))\n"
         "print(mounts() == before, L().wait(directory, 20), mounts() == before)"
     )
     shared = ["unshare", "--mount", "--propagation", "shared", sys.executable, "-c", code]

@@ -48,6 +48,8 @@ def _be_first(directory: str, ready: int, netns: int | None) -> None:
     os.setsid()
     os.umask(0o022)
     linux.set_process_name("weft-init")
+    # By descriptor, because the mounts to come may hide the path.
+    directory = f"/proc/self/fd/{os.open(directory, os.O_PATH | os.O_DIRECTORY)}"
     init = Init()
     # /proc still shows the host's processes, and so this one with its pid on the host.
     files.write(directory, files.PID, files.identity("self"))
