@@ -16,7 +16,7 @@ from weft.api.server import Server
 from weft.model import requests
 from weft.model.errors import ContainerNotFound
 
-NETWORK = {
+NETWORK: dict[str, Any] = {
     "id": "a" * 64,
     "name": "app",
     "driver": "bridge",
@@ -32,8 +32,16 @@ NETWORK = {
     "mode": "private",
     "reach": "each other, the host and outside",
 }
-MODE = NETWORK | {"id": "", "name": "none", "driver": "none", "subnets": [], "bridge": "", "mode": "none", "reach": "nobody"}
-CONTAINER = {
+MODE = NETWORK | {
+    "id": "",
+    "name": "none",
+    "driver": "none",
+    "subnets": [],
+    "bridge": "",
+    "mode": "none",
+    "reach": "nobody",
+}
+CONTAINER: dict[str, Any] = {
     "id": "c" * 64,
     "name": "web",
     "command": ["sleep", "100"],
@@ -46,7 +54,7 @@ CONTAINER = {
     "exit_code": None,
     "pid": 4242,
 }
-INSPECTED = {
+INSPECTED: dict[str, Any] = {
     "Id": "c" * 64,
     "Name": "/web",
     "State": {"Pid": 4242, "Running": True},
@@ -60,7 +68,8 @@ PORTS = [
     {"container_port": 53, "protocol": "udp", "host_ip": "127.0.0.1", "host_port": 49000},
 ]
 PLUG = {
-    "port": "wvcccccccccccc", "container": "web", "interface": "eth0", "ip": ["172.20.0.2/16"], "mac": "02:42:ac:14:00:02",
+    "port": "wvcccccccccccc", "container": "web", "interface": "eth0", "ip": ["172.20.0.2/16"],
+    "mac": "02:42:ac:14:00:02",
 }  # fmt: skip
 SHOW = {
     "bridges": [

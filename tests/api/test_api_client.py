@@ -18,7 +18,6 @@ from weft.model.errors import (
     AgentUnreachable,
     Internal,
     InvalidName,
-    NeedsRoot,
     RequestTooLarge,
     TimedOut,
     WeftError,
@@ -56,7 +55,13 @@ def test_no_agent_is_said_so_with_what_to_do(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(stale))
     (tmp_path / "file").touch()
-    for path in (tmp_path / "none", tmp_path / "no" / "directory", stale, tmp_path / "file" / "sock", tmp_path / "file"):
+    for path in (
+        tmp_path / "none",
+        tmp_path / "no" / "directory",
+        stale,
+        tmp_path / "file" / "sock",
+        tmp_path / "file",
+    ):
         with pytest.raises(AgentUnreachable) as caught:
             Client(path).request("GET", "/v1/version")
         assert "weft up" in caught.value.hint
@@ -78,7 +83,9 @@ except NeedsRoot as error:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-        done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, cwd=os.getcwd())
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path)], capture_output=True, text=True, cwd=os.getcwd()
+        )
     assert (done.stdout, done.stderr) == ("Run it with sudo.\n", "")
 
 
@@ -108,6 +115,11 @@ def test_a_stream_that_is_cut_off_is_an_error(tmp_path: Path) -> None:
         assert next(pieces) == b"hi"
         with pytest.raises(AgentUnreachable):
             next(pieces)
+    with _answering(tmp_path / "t", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhi\nyo\r\n") as client:
+        lines = client.lines("/v1/events")
+        assert next(lines) == b"hi\n"
+        with pytest.raises(AgentUnreachable):
+            next(lines)
 
 
 def test_an_agent_that_says_nothing_is_not_waited_for_for_ever(tmp_path: Path) -> None:

@@ -193,9 +193,12 @@ def test_huge_headers_are_refused(server: Path) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(b"POST /v1/networks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="bad chunk"),
         pytest.param(
-            b"POST /v1/networks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd", id="two lengths"
+            b"POST /v1/networks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", id="bad chunk"
+        ),
+        pytest.param(
+            b"POST /v1/networks HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            id="two lengths",
         ),
         pytest.param(b"POST /v1/networks HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", id="negative length"),
         pytest.param(b"GET /v1/networks HTTP/1.1\r\nHost: x\r\nFoo : bar\r\n\r\n", id="space before the colon"),
@@ -251,7 +254,9 @@ def test_requests_that_are_never_finished_are_hung_up_on(tmp_path: Path, monkeyp
     assert _problem(answers[3])["code"] == "request-too-slow"
 
 
-def test_a_connection_that_is_kept_open_is_served_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_is_kept_open_is_served_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The deadline is for requests that do not come, not for connections that are used."""
     monkeypatch.setattr(protocol, "PATIENCE", 0.3)
     path = tmp_path / "run" / "weft.sock"

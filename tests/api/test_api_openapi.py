@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from weft.api import openapi
 from weft.api.client import Client
 from weft.api.routes import ROUTES
+from weft.model.errors import WeftError
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,8 @@ def test_every_error_is_described_under_its_status(document: Any) -> None:
     """A client can know which codes to expect where."""
     for route in ROUTES:
         responses = document["paths"][route.path][route.method.lower()]["responses"]
-        for error in (*openapi.COMMON, *route.errors):
+        expected: tuple[type[WeftError], ...] = (*openapi.COMMON, *route.errors)
+        for error in expected:
             assert f"{error.code}: " in responses[str(error.status)]["description"]
 
 

@@ -33,7 +33,9 @@ def test_a_log_is_read_to_its_end(client: Client, agent: RecordingAgent) -> None
     assert b"".join(client.stream("/v1/containers/web/logs")) == written
 
 
-def test_a_followed_log_shows_what_is_written_and_ends_with_the_container(client: Client, agent: RecordingAgent) -> None:
+def test_a_followed_log_shows_what_is_written_and_ends_with_the_container(
+    client: Client, agent: RecordingAgent
+) -> None:
     """What came before, what comes while it runs and its very last words."""
     agent.log.write_bytes(b"before\n")
     pieces = client.stream("/v1/containers/web/logs", {"follow": True})
@@ -110,7 +112,9 @@ def test_more_listeners_than_the_agent_has_room_for_are_refused(
 def test_those_who_wait_do_not_keep_others_from_being_served(client: Client, agent: RecordingAgent) -> None:
     """Nor do those who wait for the end of a container."""
     waiters = [
-        threading.Thread(target=client.request, args=("POST", "/v1/containers/web/wait"), kwargs={"query": {"timeout": 30}})
+        threading.Thread(
+            target=client.request, args=("POST", "/v1/containers/web/wait"), kwargs={"query": {"timeout": 30}}
+        )
         for _ in range(60)
     ]
     for waiter in waiters:

@@ -20,7 +20,15 @@ from urllib.parse import quote, urlencode
 
 from weft.api import limits
 from weft.api.problem import from_problem
-from weft.model.errors import AgentUnreachable, Internal, InvalidName, InvalidOption, NeedsRoot, RequestTooLarge, TimedOut
+from weft.model.errors import (
+    AgentUnreachable,
+    Internal,
+    InvalidName,
+    InvalidOption,
+    NeedsRoot,
+    RequestTooLarge,
+    TimedOut,
+)
 
 #: Seconds that an answer may take.  The agent answers every request within 60 s, if only to say that it is late.
 TIMEOUT = 70.0
@@ -76,8 +84,12 @@ class Client:
 
     def lines(self, path: str, query: Query | None = None) -> Iterator[bytes]:
         """Yield an answer line by line as it comes.  Raises as ``request`` does."""
-        with self._exchange("GET", path, None, query, None) as response:
-            yield from response
+        # Not by iterating over the response: HTTPResponse.readline() takes a stream that was cut off for its end.
+        rest = b""
+        for piece in self.stream(path, query):
+            *whole, rest = (rest + piece).split(b"\n")
+            for line in whole:
+                yield line + b"\n"
 
     @contextmanager
     def _exchange(

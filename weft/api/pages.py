@@ -79,4 +79,5 @@ def _error_rows() -> Iterator[str]:
         if kind is errors.WeftError:
             continue
         indent = "&emsp;" * (len(kind.__mro__) - len(errors.WeftError.__mro__) - 1)
-        yield f"| {indent}`{kind.code}` | {kind.status} | {title(kind)} | {kind.default_hint or 'depends on the case'} |\n"
+        hint = kind.default_hint or "depends on the case"
+        yield f"| {indent}`{kind.code}` | {kind.status} | {title(kind)} | {hint} |\n"

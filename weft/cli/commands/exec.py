@@ -7,10 +7,11 @@ from argparse import REMAINDER, ArgumentParser, Namespace
 from typing import Any
 
 from weft.api.client import segment
+from weft.api.enter import exec_argv
 from weft.cli import options
 from weft.cli.context import Context, need_root
 from weft.cli.usage import UsageError
-from weft.model.errors import ContainerNotRunning, InvalidInput
+from weft.model.errors import ContainerNotRunning, Unsupported
 
 EXAMPLES = """\
 examples:
@@ -22,10 +23,8 @@ examples:
 
 def configure(parser: ArgumentParser) -> None:
     parser.usage = "weft exec [OPTION]... CONTAINER [--] COMMAND [ARGUMENT]..."
-    parser.add_argument(
-        "-i", "--interactive", action="store_true", help="taken for habit's sake: input is always passed on"
-    )
-    parser.add_argument("-t", "--tty", action="store_true", help="taken for habit's sake: the terminal is always yours")
+    parser.add_argument("-i", "--interactive", action="store_true", help="for habit's sake: input is always passed on")
+    parser.add_argument("-t", "--tty", action="store_true", help="tell the command what terminal you have ($TERM)")
     options.add_many(parser, "-e", "--env", metavar="K[=V]", help="set a variable; K alone takes it from here")
     options.add_container(parser)
     parser.add_argument("command", nargs=REMAINDER, metavar="COMMAND", help="what to run, with its arguments")
@@ -37,27 +36,21 @@ def execute(args: Namespace, context: Context) -> int:
         raise UsageError("a command is missing")
     need_root("entering a container")
     container = context.get(f"/v1/containers/{segment(args.container)}")
-    argv = nsenter(container, command)
-    env = {**os.environ, **dict(text.split("=", 1) for text in container["Config"]["Env"]), **options.env(args.env)}
+    argv = _entering(container, command, options.env([*(["TERM"] if args.tty else []), *args.env]))
     try:
-        os.execvpe(argv[0], argv, env)
-    except OSError as error:
-        raise InvalidInput(f"nsenter cannot be run: {error.strerror}", "apt install util-linux") from None
+        os.execvp(argv[0], argv)
+    except FileNotFoundError:
+        raise Unsupported(f"there is no {argv[0]} on this host", "apt install util-linux") from None
 
 
-def nsenter(container: dict[str, Any], command: list[str]) -> list[str]:
-    """Return the command line that runs ``command`` inside: in all namespaces that weft made, or the network's alone."""
+def _entering(container: dict[str, Any], command: list[str], env: dict[str, str]) -> list[str]:
+    """Return the command line that runs ``command`` inside.
+
+    Of a container of weft's that is all that weft made for it; of a namespace that others made, the network alone.
+    """
     if container["Managed"] and container["State"]["Pid"]:
-        return [
-            "nsenter",
-            f"--target={container['State']['Pid']}",
-            "--mount",
-            "--uts",
-            "--net",
-            "--pid",
-            "--",
-            *command,
-        ]
-    if container["NetworkSettings"]["SandboxKey"]:
-        return ["nsenter", f"--net={container['NetworkSettings']['SandboxKey']}", "--", *command]
-    raise ContainerNotRunning(f"container {container['Name'].lstrip('/')!r} does not run")
+        return exec_argv(container["State"]["Pid"], command, env)
+    path = container["NetworkSettings"]["SandboxKey"]
+    if container["Managed"] or not path:
+        raise ContainerNotRunning(f"container {container['Name'].lstrip('/')!r} does not run")
+    return ["nsenter", f"--net={path}", "--", "env", *(f"{name}={value}" for name, value in env.items()), *command]
