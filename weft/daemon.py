@@ -39,7 +39,7 @@ def _run(state_dir: Path, run_dir: Path, config: Path | None, resolv_conf: Path)
         raise NeedsRoot("the agent changes the network of this machine and must run as root")
     settings = load_settings(config)
     os.umask(0o027)
-    for directory in (state_dir, run_dir, run_dir / "netns"):
+    for directory in (state_dir, run_dir):
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     store = SqliteStore(state_dir / "state.db")
     try:

@@ -18,7 +18,7 @@ from weft.agent.facade import Outcome
 from weft.agent.inspection import container_row
 from weft.agent.launcher import Launcher, SandboxSpec
 from weft.agent.naming import Naming
-from weft.agent.state import CABLE_LABEL
+from weft.agent.state import CABLE_LABEL, Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Namespace
 from weft.model.errors import (
@@ -191,9 +191,11 @@ class Containers:
             if network is not None:
                 going = [core.state.endpoint(container, core.state.find_network(network))]
             remaining = _without(container, going)
-            operations = self._endpoints.detach(remaining, going, dry_run=dry_run)
-            if not dry_run and not container.managed and not core.state.endpoints_of(remaining):
-                self._forget_attached(remaining)
+            last = not container.managed and len(going) == len(core.state.endpoints_of(container))
+            forgotten: tuple[Stored, ...] = (remaining, *self._unplugged(remaining)) if last else ()
+            operations = self._endpoints.detach(remaining, going, dry_run=dry_run, forget=forgotten)
+            if last and not dry_run:
+                self._forgotten(remaining)
         return Outcome(result={"id": container.id, "name": container.name}, operations=tuple(describe(operations)))
 
     def connect(self, name: str, request: Connect, dry_run: bool) -> Outcome:
@@ -233,17 +235,18 @@ class Containers:
             container = self._core.state.containers.get(identifier)
             if container is None or container.managed:
                 return
-            self._endpoints.detach(container, self._core.state.endpoints_of(container))
-            self._forget_attached(container)
+            going = self._core.state.endpoints_of(container)
+            self._endpoints.detach(container, going, forget=(container, *self._unplugged(container)))
+            self._forgotten(container)
 
     # --- where things are
 
     def directory(self, container: Container) -> Path:
         """Return the directory that holds a container's files, log and sandbox."""
-        return self._core.state_dir / "containers" / container.id
+        return self._core.containers_dir / container.id
 
     def _namespace_path(self, container: Container) -> str:
-        return str(self._core.run_dir / "netns" / container.id)
+        return str(self._core.namespaces_dir / container.id)
 
     # --- coming up
 
@@ -336,12 +339,9 @@ class Containers:
             shutil.rmtree(self.directory(container), ignore_errors=True)
             self._core.events.tell("container", "remove", container.id, container.name)
 
-    def _forget_attached(self, container: Container) -> None:
-        current = self._core.state.containers.get(container.id)
-        if current is not None:
-            self._core.state.commit(drop=(current, *self._unplugged(current)))
-            shutil.rmtree(self.directory(current), ignore_errors=True)
-            self._core.events.tell("container", "detach", current.id, current.name)
+    def _forgotten(self, container: Container) -> None:
+        shutil.rmtree(self.directory(container), ignore_errors=True)
+        self._core.events.tell("container", "detach", container.id, container.name)
 
     # --- helpers
 

@@ -49,6 +49,8 @@ class Core:
         self.state_dir = state_dir
         self.run_dir = run_dir
         self.state = State(store)
+        for directory in (self.namespaces_dir, self.containers_dir):
+            directory.mkdir(exist_ok=True)
         self.events = Events()
         self.reservations = Reservations()
         self.relay = Relay()
@@ -56,6 +58,16 @@ class Core:
         self.host = Host(settings=settings, facts=self.originals.without_weft(kernel.facts()))
         #: The port of a view's name server (naming.py says; it is part of what is planned for a container).
         self.port_of_view: wiring.PortOfView = lambda key: None
+
+    @property
+    def namespaces_dir(self) -> Path:
+        """Where the namespaces that weft makes are bound to files."""
+        return self.run_dir / "netns"
+
+    @property
+    def containers_dir(self) -> Path:
+        """Where each container has a directory for its files, log and sandbox."""
+        return self.state_dir / "containers"
 
     def refresh_facts(self) -> bool:
         """Look at the host anew; return whether anything about it has changed."""

@@ -3,7 +3,7 @@
     <state dir>/dns/hosts/<network id>/<endpoint id>    names of one endpoint, read by dnsmasq as they come and go
     <state dir>/dns/kept/<view>.conf                    names outside the view's zones that are answered here alone
     <state dir>/dns/upstream/resolv.conf                the host's own name servers
-    <run dir>/dns/<view>.json, <view>.pid               which server runs at which port, and as which process
+    <run dir>/dns/<view>.json, <view>.pid, <view>.log   which server runs at which port, as which process; what it says
 
 What dnsmasq reads lies below the state directory and not below the run directory, because dnsmasq gives up root and
 the run directory, which holds the API's socket, is closed to others.
@@ -55,6 +55,9 @@ class Layout:
 
     def pid_file(self, key: str) -> Path:
         return self.run / f"{key}.pid"
+
+    def log_file(self, key: str) -> Path:
+        return self.run / f"{key}.log"
 
     def user(self) -> str:
         """Return the user that dnsmasq is to run as: its own, 'nobody' without that, root if neither could read.

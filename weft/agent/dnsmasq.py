@@ -53,7 +53,7 @@ def arguments(server: NameServer, port: int, layout: Layout, user: str, program:
         f"--cache-size={CACHE_SIZE}",
         f"--dns-forward-max={FORWARD_MAX}",
         "--no-ident",
-        "--log-async=25",  # a log that is stuck must not hold up answers
+        f"--log-facility={layout.log_file(key)}",  # a syslog that is stuck, or missing, would hold up answers
         *(f"--listen-address={address}" for address in server.addresses),
         *(f"--hostsdir={layout.network(network_id)}" for network_id in server.view.networks),
         *_upstream(server, layout),
@@ -132,7 +132,8 @@ def command_of(process: int) -> list[str]:
 def leftovers(pid_file: Path) -> list[int]:
     """Return descriptors of all processes of that dnsmasq, also those that answer TCP clients for it.
 
-    These are children of its own and hold its sockets; they live on for a while when it is killed.
+    These are children of its own and hold its sockets.  They live on for a while when it is killed, and SIGTERM means
+    nothing to them.
     """
     numbers = (int(name) for name in os.listdir("/proc") if name.isdigit())
     return [process for pid in numbers if (process := _open(pid, pid_file)) is not None]
@@ -147,10 +148,17 @@ def has_ended(process: int, timeout: float = 0.0) -> bool:
 
 def stop(process: int) -> None:
     """End a process, by force if it takes longer than a second, and close its descriptor."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        send(process, number)
-        if has_ended(process, STOP_TIMEOUT):
-            break
+    send(process, signal.SIGTERM)
+    if has_ended(process, STOP_TIMEOUT):
+        os.close(process)
+    else:
+        kill(process)
+
+
+def kill(process: int) -> None:
+    """End a process by force and close its descriptor."""
+    send(process, signal.SIGKILL)
+    has_ended(process, STOP_TIMEOUT)
     os.close(process)
 
 

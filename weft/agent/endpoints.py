@@ -14,6 +14,7 @@ from weft.agent.allocation import Allocation
 from weft.agent.core import Core, Edit
 from weft.agent.naming import Naming
 from weft.agent.publishing import Publishing
+from weft.agent.state import Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Wish
 from weft.model.errors import NetworkInUse
@@ -58,8 +59,18 @@ class Endpoints:
             self._tell("connect", container, endpoint)
         return operations
 
-    def detach(self, container: Container, endpoints: Iterable[Endpoint], *, dry_run: bool = False) -> Operations:
-        """Take ``endpoints`` of ``container`` (a record that is saved along) away; never fails half-way."""
+    def detach(
+        self,
+        container: Container,
+        endpoints: Iterable[Endpoint],
+        *,
+        dry_run: bool = False,
+        forget: tuple[Stored, ...] = (),
+    ) -> Operations:
+        """Take ``endpoints`` of ``container`` (a record that is saved along) away; never fails half-way.
+
+        The records in ``forget`` are deleted together with those of the endpoints.
+        """
         going = tuple(endpoints)
         leaving = tuple(replace(endpoint, state="detaching") for endpoint in going)
         heirs, orphaned = self._succession(container, going)
@@ -68,7 +79,7 @@ class Endpoints:
         if dry_run:
             return self._core.rehearse(first, containers=(container,))
         relaying.end(self._core.relay, going)
-        operations = self._core.change(first, Edit(drop=leaving), containers=(container,), teardown=True)
+        operations = self._core.change(first, Edit(drop=(*leaving, *forget)), containers=(container,), teardown=True)
         relaying.begin(self._core.relay, heirs)
         addresses = [address.address for endpoint in going for address in endpoint.addresses]
         self._core.kernel.flush_connections(addresses)

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Collection, Iterable
 from contextlib import suppress
+from pathlib import Path
 
 from weft.agent import dnslayout
 from weft.agent.dnslayout import Layout
@@ -25,9 +26,14 @@ class HostEntries:
         self._layout = layout
 
     def publish(self, entry: HostEntry) -> None:
-        """Make the entry's names known in place of what the endpoint was called before; raise InvalidName."""
-        path = self._layout.network(entry.network_id) / dnslayout.component(entry.endpoint_id)
+        """Make the entry's names known in place of what the endpoint was called before; raise InvalidName.
+
+        What is known already is not written again.
+        """
+        path = self._path(entry.network_id, entry.endpoint_id)
         content = _content(entry)
+        if _held(path) == content:
+            return
         try:
             dnslayout.write(path, content)
         except FileNotFoundError:
@@ -37,7 +43,7 @@ class HostEntries:
     def withdraw(self, network_id: str, endpoint_id: str) -> None:
         """Forget an endpoint's names; one that has none is no error."""
         with suppress(FileNotFoundError):
-            os.unlink(self._layout.network(network_id) / dnslayout.component(endpoint_id))
+            os.unlink(self._path(network_id, endpoint_id))
 
     def open_network(self, network_id: str) -> None:
         """Make the network's directory if there is none."""
@@ -50,7 +56,7 @@ class HostEntries:
         shutil.rmtree(self._layout.network(network_id), ignore_errors=True)
 
     def reconcile(self, entries: Iterable[HostEntry], networks: Collection[str]) -> None:
-        """Make the files those of ``entries`` and no others; what is right already is not written again.
+        """Make the files those of ``entries`` and no others.
 
         The directories of ``networks`` stay, empty or not, because running servers watch them.
         """
@@ -65,15 +71,17 @@ class HostEntries:
                 directory.rmdir()
         for members in wanted.values():
             for entry in members.values():
-                if self._held(entry) != _content(entry):
-                    self.publish(entry)
+                self.publish(entry)
 
-    def _held(self, entry: HostEntry) -> str | None:
-        path = self._layout.network(entry.network_id) / dnslayout.component(entry.endpoint_id)
-        try:
-            return path.read_text()
-        except (FileNotFoundError, UnicodeDecodeError):
-            return None
+    def _path(self, network_id: str, endpoint_id: str) -> Path:
+        return self._layout.network(network_id) / dnslayout.component(endpoint_id)
+
+
+def _held(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
 
 
 def _content(entry: HostEntry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from weft.agent import wiring
+from weft.agent import links, wiring
 from weft.agent.state import State
 from weft.model.base import to_builtins
 from weft.model.container import Container, Endpoint
@@ -176,7 +176,7 @@ def container_object(state: State, container: Container) -> dict[str, Any]:
         "Managed": container.managed,
         "Config": {
             "Hostname": container.hostname or container.id[:12],
-            "Env": [f"{name}={value}" for name, value in container.env.items()],
+            "Env": [f"{name}={value}" for name, value in _environment(state, container).items()],
             "Cmd": list(container.command),
             "ExposedPorts": {str(port): {} for port in wiring.exposed_ports(container)},
             "Tty": container.tty,
@@ -192,6 +192,11 @@ def container_object(state: State, container: Container) -> dict[str, Any]:
         },
         "NetworkSettings": _network_settings(state, container),
     }
+
+
+def _environment(state: State, container: Container) -> dict[str, str]:
+    """Return the variables that a command in the container is given; what it was given by name goes first."""
+    return links.environment(state, container) | container.env
 
 
 def _link_texts(state: State, container: Container) -> list[str]:

@@ -60,6 +60,8 @@ class Naming:
             for endpoint in wiring.live_endpoints(state, container):
                 servers |= self._standard(state.networks[endpoint.network_id])
                 entries.append(self._entry(container, endpoint))
+        for network in state.networks.values():
+            servers |= {key: server for key, server in self._standard(network).items() if self._servers.port(key)}
         self._servers.sync(servers.values(), entries)
         for container in state.containers.values():
             self._update_files(container)
@@ -154,7 +156,7 @@ class Naming:
         return resolvconf.container_conf(container, networks, self._host.conf, self._core.settings)
 
     def _directory(self, identifier: str) -> Path:
-        return self._core.state_dir / "containers" / identifier
+        return self._core.containers_dir / identifier
 
     # --- servers
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from weft.agent.core import Core
@@ -24,6 +25,9 @@ log = logging.getLogger("weft")
 SETTLE = 0.05
 #: Seconds that a burst may go on before it is repaired all the same.
 PATIENCE = 0.5
+#: The share of its time that the reconciler may spend on looking, and the seconds after which it looks all the same.
+SHARE = 0.1
+LONGEST_REST = 1.0
 #: Seconds between audits when nothing was noticed.
 AUDIT = 60.0
 
@@ -101,6 +105,7 @@ class Reconciler:
                 return
             if noticed:
                 self._settle()
+            began = time.monotonic()
             try:
                 self.repair("change noticed" if noticed else "audit")
             except WeftError as error:
@@ -108,6 +113,8 @@ class Reconciler:
                 log.error("cannot repair: %s", error)
             except Exception:
                 log.exception("defect while repairing")
+            # Every change of weft's own is noticed too; looking at a large host must not become its main work.
+            self._closing.wait(min((time.monotonic() - began) / SHARE, LONGEST_REST))
 
     def _settle(self) -> None:
         """Wait until a burst of changes is over."""

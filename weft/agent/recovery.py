@@ -114,15 +114,21 @@ class Recovery:
     def _sweep_namespaces(self) -> None:
         """Remove namespaces that weft made and no container lives in."""
         kept = {c.namespace.path for c in self._core.state.containers.values() if c.namespace is not None}
-        folder = self._core.run_dir / "netns"
-        for path in folder.iterdir() if folder.is_dir() else ():
+        folder = self._core.namespaces_dir
+        for path in folder.iterdir():
             if str(path) not in kept:
-                self._core.kernel.remove_namespace(Namespace(path=str(path), inode=0, owned=True))
+                self._core.kernel.remove_namespace(self._orphan(str(path)))
+
+    def _orphan(self, path: str) -> Namespace:
+        try:
+            return replace(self._core.kernel.open_namespace(path), owned=True)
+        except WeftError:  # the file was made and the namespace was not bound to it yet
+            return Namespace(path=path, inode=0, owned=True)
 
     def _sweep_directories(self) -> None:
         """Remove the files of containers that there are no records of."""
-        folder = self._core.state_dir / "containers"
-        for path in folder.iterdir() if folder.is_dir() else ():
+        folder = self._core.containers_dir
+        for path in folder.iterdir():
             if path.name not in self._core.state.containers:
                 self._launcher.signal(path, signal.SIGKILL)
                 shutil.rmtree(path, ignore_errors=True)

@@ -29,6 +29,10 @@ log = logging.getLogger("weft")
 #: Seconds between two starts of a server that keeps dying.
 RESTART_INTERVAL = 0.5
 
+#: Seconds between two looks at the servers' logs, and octets that one may have.
+LOG_INTERVAL = 60.0
+LOG_SIZE = 1 << 18
+
 
 class Placement(Record):
     """A server and the port that it has: what is remembered of it on disk."""
@@ -299,7 +303,7 @@ class ResolverSupervisor:
         """End what is left of a server that was killed; return whether there was anything."""
         remains = dnsmasq.leftovers(pid_file)
         for process in remains:
-            dnsmasq.stop(process)
+            dnsmasq.kill(process)
         return bool(remains)
 
     def _supervise(self, supervised: Supervised, process: int) -> None:
@@ -312,7 +316,8 @@ class ResolverSupervisor:
         if supervised is not None and supervised.process is not None:
             self._epoll.unregister(supervised.process)
             dnsmasq.stop(supervised.process)
-        for path in (self._layout.record_file(key), self._layout.pid_file(key), self._layout.kept_file(key)):
+        layout = self._layout
+        for path in (layout.record_file(key), layout.pid_file(key), layout.log_file(key), layout.kept_file(key)):
             path.unlink(missing_ok=True)
 
     def _command(self, placement: Placement) -> list[str]:
@@ -321,10 +326,10 @@ class ResolverSupervisor:
     # --- watching
 
     def _watch(self) -> None:
-        """Start again what has ended, until the supervisor is closed."""
+        """Start again what has ended, and keep the logs short, until the supervisor is closed."""
         down = False
         while True:
-            self._epoll.poll(RESTART_INTERVAL if down else None)
+            self._epoll.poll(RESTART_INTERVAL if down else LOG_INTERVAL)
             if self._closing:
                 return
             with suppress(BlockingIOError):
@@ -332,6 +337,14 @@ class ResolverSupervisor:
             with self._lock:
                 states = [self._revive(supervised) for supervised in self._servers.values()]
             down = not all(states)
+            self._cut_logs()
+
+    def _cut_logs(self) -> None:
+        """Empty the logs that have grown too long; dnsmasq appends to what is there."""
+        for path in self._layout.run.glob("*.log"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_size > LOG_SIZE:
+                    os.truncate(path, 0)
 
     def _revive(self, supervised: Supervised) -> bool:
         """Start a server again if it has ended; return whether it runs now."""

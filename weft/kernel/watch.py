@@ -50,6 +50,7 @@ class Watch:
         os.eventfd_write(self._wake, 1)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+            os.close(self._wake)
 
     def _run(self) -> None:
         poll = select.poll()
@@ -66,7 +67,6 @@ class Watch:
         finally:
             self._routes.close()
             self._rules.close()
-            os.close(self._wake)
 
     def _reasons(self) -> set[str]:
         """Receive what waits; return what it is about."""

@@ -98,7 +98,10 @@ class InvalidPort(InvalidInput):
     """A port specification is malformed."""
 
     code = "invalid-port"
-    default_hint = "Forms: 80, 8080:80, 127.0.0.1:8080:80, 127.0.0.1::80, [::1]:80:80, 7000-7010:7000-7010, each with /udp or /sctp."
+    default_hint = (
+        "Forms: 80, 8080:80, 127.0.0.1:8080:80, 127.0.0.1::80, [::1]:80:80, 7000-7010:7000-7010, "
+        "each with /udp or /sctp."
+    )
 
 
 class InvalidOption(InvalidInput):

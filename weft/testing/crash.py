@@ -1,8 +1,8 @@
 """Killing an agent at every step that it takes.
 
 The steps are not listed anywhere: they are the operations that planners return and the writes that the agent makes,
-counted as they happen.  Wrap the kernel, the store and the launcher of an agent with one ``Steps``, run a change once to count, and then
-again for each number, letting the process die there by SIGKILL, which nothing can catch or clean up after.
+counted as they happen.  Wrap the kernel, the store and the launcher of an agent with one ``Steps`` and run a change
+again and again, letting the process die one step later each time by SIGKILL, which nothing can catch or clean up after.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from weft.agent.launcher import Launcher, SandboxSpec
@@ -22,19 +23,21 @@ from weft.store.base import Entry, Event, Store, Write
 
 
 class Steps:
-    """Counts steps once armed, and ends the process at the ``fatal`` one (0: never)."""
+    """Counts steps once armed, tells each to ``report``, and ends the process at the ``fatal`` one (0: never)."""
 
-    def __init__(self, fatal: int = 0) -> None:
+    def __init__(self, fatal: int = 0, report: Callable[[str], object] = lambda name: None) -> None:
         self.fatal = fatal
         self.armed = False
-        self.names: list[str] = []
+        self.count = 0
+        self._report = report
 
     def __call__(self, name: str) -> None:
         """Take the step called ``name``."""
         if not self.armed:
             return
-        self.names.append(name)
-        if len(self.names) == self.fatal:
+        self.count += 1
+        self._report(name)
+        if self.count == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -47,12 +50,12 @@ class SteppingKernel:
 
     def apply(self, operations: Sequence[Operation]) -> None:
         for operation in operations:
-            self._around(operation, lambda operation=operation: self._kernel.apply((operation,)))
+            self._around(operation, partial(self._kernel.apply, (operation,)))
 
     def withdraw(self, operations: Sequence[Operation]) -> list[Exception]:
         errors: list[Exception] = []
         for operation in operations:
-            self._around(operation, lambda operation=operation: errors.extend(self._kernel.withdraw((operation,))))
+            self._around(operation, lambda: errors.extend(self._kernel.withdraw((operation,))))  # noqa: B023
         return errors
 
     def create_namespace(self, path: str) -> Namespace:
@@ -98,7 +101,7 @@ class SteppingKernel:
     def close(self) -> None:
         self._kernel.close()
 
-    def _around(self, operation: Operation, act: Callable[[], None]) -> None:
+    def _around(self, operation: Operation, act: Callable[[], object]) -> None:
         name = "; ".join(describe((operation,)))
         self._step(f"before {name}")
         act()
@@ -111,6 +114,9 @@ class SteppingStore:
     def __init__(self, store: Store, step: Steps) -> None:
         self._store = store
         self._step = step
+
+    def revision(self) -> int:
+        return self._store.revision()
 
     def get(self, key: str) -> Entry | None:
         return self._store.get(key)
