@@ -77,7 +77,7 @@ def _is_complete(box: Space, agent: Agent) -> bool:
 
 
 def _deaths(host: Host, work: Work, prepare: Callable[[], None]) -> Iterator[str]:
-    """Yield the name of each step at which the agent was killed during ``work``, ``prepare`` having been done before."""
+    """Yield the name of each step at which the agent was killed during ``work``; ``prepare`` is done before each."""
     for fatal in range(1, TOO_MANY):
         prepare()
         death = die(host, work, fatal)
