@@ -138,21 +138,25 @@ def executed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 def test_exec_enters_the_namespaces_of_the_container(
     weft: Type, agent: RecordingAgent, executed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of its process, with its variables and those of -e; what follows '--' is left as it is."""
+    """Those of its process, with its variables and those of -e on top; what follows '--' is left as it is."""
     pid = os.getpid()
     monkeypatch.setattr(agent, "inspect", lambda name: INSPECTED | {"State": {"Pid": pid}})
     weft("exec", "-i", "-e", "B=2", "web", "--", "ls", "-l", "--", "x")
-    assert executed == [exec_argv(pid, ["ls", "-l", "--", "x"], {"B": "2"})]
+    assert executed == [exec_argv(pid, ["ls", "-l", "--", "x"], {"A": "1", "B": "2"})]
 
 
 def test_exec_with_t_passes_the_name_of_the_terminal_on(
     weft: Type, agent: RecordingAgent, executed: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that editors and pagers work."""
-    monkeypatch.setenv("TERM", "xterm-test")
+    """So that editors and pagers work; of the other variables here only those that the host's files need."""
+    for name, value in {"TERM": "xterm-test", "PATH": "/bin", "HOME": "/root", "SECRET": "x"}.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(agent, "inspect", lambda name: INSPECTED | {"Managed": False})
     weft("exec", "-it", "web", "sh")
-    assert executed == [["nsenter", "--net=/run/weft/netns/web", "--", "env", "TERM=xterm-test", "sh"]]
+    variables = ["PATH=/bin", "HOME=/root", "A=1", "TERM=xterm-test"]
+    assert executed == [
+        ["nsenter", "--net=/run/weft/netns/web", "--", "env", "--ignore-environment", "--", *variables, "sh"]
+    ]
 
 
 def test_exec_in_what_does_not_run_is_refused(

@@ -20,6 +20,9 @@ examples:
   weft exec -e DEBUG=1 web -- ./check
 """
 
+#: What a command in somebody else's namespace has from here, because it uses the host's files.
+KEPT = ("PATH", "HOME")
+
 
 def configure(parser: ArgumentParser) -> None:
     parser.usage = "weft exec [OPTION]... CONTAINER [--] COMMAND [ARGUMENT]..."
@@ -36,7 +39,8 @@ def execute(args: Namespace, context: Context) -> int:
         raise UsageError("a command is missing")
     need_root("entering a container")
     container = context.get(f"/v1/containers/{segment(args.container)}")
-    argv = _entering(container, command, options.env([*(["TERM"] if args.tty else []), *args.env]))
+    variables = [*container["Config"]["Env"], *(["TERM"] if args.tty else []), *args.env]
+    argv = _entering(container, command, options.env(variables))
     try:
         os.execvp(argv[0], argv)
     except FileNotFoundError:
@@ -44,7 +48,7 @@ def execute(args: Namespace, context: Context) -> int:
 
 
 def _entering(container: dict[str, Any], command: list[str], env: dict[str, str]) -> list[str]:
-    """Return the command line that runs ``command`` inside.
+    """Return the command line that runs ``command`` inside, with the variables ``env``.
 
     Of a container of weft's that is all that weft made for it; of a namespace that others made, the network alone.
     """
@@ -53,4 +57,6 @@ def _entering(container: dict[str, Any], command: list[str], env: dict[str, str]
     path = container["NetworkSettings"]["SandboxKey"]
     if container["Managed"] or not path:
         raise ContainerNotRunning(f"container {container['Name'].lstrip('/')!r} does not run")
-    return ["nsenter", f"--net={path}", "--", "env", *(f"{name}={value}" for name, value in env.items()), *command]
+    variables = {name: os.environ[name] for name in KEPT if name in os.environ} | env
+    words = (f"{name}={value}" for name, value in variables.items())
+    return ["nsenter", f"--net={path}", "--", "env", "--ignore-environment", "--", *words, *command]
