@@ -5,11 +5,10 @@ The module is imported when its command is typed, and otherwise not: starting up
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):  # a dataclass would take longer to import than all the rest of the command line
     """A command.  Its module has ``EXAMPLES``, ``configure(parser)`` and ``execute(args, context)``.
 
     A command with ``children`` is only the first word of theirs and has no module.
