@@ -74,6 +74,8 @@ class Lan:
             f" peer name {interface} mtu {self.mtu} netns {machine.path}",
             f"link set {port} up",
         )
+        # Without duplicate address detection its link-local address is there at once, and not a second later.
+        machine.sysctl(f"net/ipv6/conf/{interface}/accept_dad", 0)
         lines = [f"address add {address} dev {interface}", f"link set {interface} up"]
         if self.network6:
             address6 = f"{self.network6[self._machines]}/{self.network6.prefixlen}"
@@ -127,8 +129,6 @@ class Host(Machine):
         self._containers: list[Space] = []
 
     def close(self) -> None:
-        if self.agent is not None:
-            self.kill_agent()
         containers, self._containers = self._containers, []
         close_all(containers)
         super().close()
@@ -229,7 +229,8 @@ class Host(Machine):
 
     def inside(self, name: str) -> Space:
         """Return the namespace of a container that the agent knows, for probes."""
-        return self._keep(Space(name, self.api.request("GET", f"/v1/containers/{name}")["NetworkSettings"]["SandboxKey"]))
+        container = self.api.request("GET", f"/v1/containers/{name}")
+        return self._keep(Space(name, container["NetworkSettings"]["SandboxKey"]))
 
     def _keep(self, space: Space) -> Space:
         self._containers.append(space)
@@ -259,6 +260,8 @@ class Hosts:
         wire = OwnSpace("internet", self.directory / "internet")
         wire.sysctl("net/ipv4/ip_forward", 1)
         wire.sysctl("net/ipv6/conf/all/forwarding", 1)
+        # A router asks for neighbours from its link-local address, so it has to have it at once.
+        wire.sysctl("net/ipv6/conf/default/accept_dad", 0)
         wire.ip(f"address add {INTERNET}/32 dev lo", f"address add {INTERNET6}/128 dev lo")
         self._name(wire)
         return wire
@@ -272,6 +275,7 @@ class Hosts:
     def close(self) -> None:
         """End and remove everything."""
         try:
+            sweep.kill_inside(sweep.bound_below(self.directory).values())
             machines, self._machines = self._machines, []
             close_all([*machines, *([self.internet] if hasattr(self, "internet") else [])])
         finally:
