@@ -320,7 +320,8 @@ class Containers:
     def _release_namespace(self, container: Container) -> None:
         """Take a namespace's endpoints and the namespace away, once the last container that lives in it has ended."""
         state = self._core.state
-        owner = state.containers.get(container.peer_id or container.id, container)
+        # Of a start that failed early the record does not have the namespace yet, but ``container`` does.
+        owner = state.containers.get(container.peer_id, container) if container.peer_id else container
         users = [owner, *state.sharers_of(owner)]
         if any(user.state != "exited" and user.id != container.id for user in users):
             return

@@ -63,7 +63,7 @@ class Publishing:
         for candidate in self._candidates():
             ports = _at(candidate, request, addresses)
             try:
-                self._reservations.take(ports, container.name)
+                self._reservations.take(ports, container.name, fresh=True)
             except PortInUse:
                 continue
             return ports

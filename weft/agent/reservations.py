@@ -32,8 +32,8 @@ class Reservations:
         """Return who has published exactly this address and port, None if nobody has."""
         return self._owners.get(_held(port))
 
-    def take(self, ports: Iterable[PublishedPort], owner: str) -> None:
-        """Hold all ``ports`` or none.
+    def take(self, ports: Iterable[PublishedPort], owner: str, *, fresh: bool = False) -> None:
+        """Hold all ``ports`` or none; with ``fresh`` only ports without connections of a server that has ended.
 
         Raises PortInUse if one is published or bound by a process, InvalidAddress if the host does not own an
         address.
@@ -41,7 +41,7 @@ class Reservations:
         taken: list[PublishedPort] = []
         try:
             for port in ports:
-                self._take(port, owner)
+                self._take(port, owner, fresh)
                 taken.append(port)
         except BaseException:
             self.release(taken)
@@ -64,13 +64,13 @@ class Reservations:
         self._sockets.clear()
         self._owners.clear()
 
-    def _take(self, port: PublishedPort, owner: str) -> None:
+    def _take(self, port: PublishedPort, owner: str, fresh: bool) -> None:
         held = _held(port)
         if held in self._owners:
             raise PortInUse(f"port {_text(port)} is published by {self._owners[held]!r}", owner=self._owners[held])
         try:
             # A relay listens on its ports itself.
-            self._sockets[held] = None if port.host_ip == RELAYED else _bind(port)
+            self._sockets[held] = None if port.host_ip == RELAYED else _bind(port, fresh)
         except PortInUse:
             self._blame(port)
             raise
@@ -83,7 +83,7 @@ class Reservations:
                 raise PortInUse(f"port {_text(port)} is published by {owner!r} on {host_ip}", owner=owner) from None
 
 
-def _bind(port: PublishedPort) -> socket.socket | None:
+def _bind(port: PublishedPort, fresh: bool) -> socket.socket | None:
     """Return a socket bound to the port; None where this kernel has no sockets of the protocol (SCTP)."""
     kind, protocol = _TYPES[port.protocol]
     family = socket.AF_INET6 if port.version == 6 else socket.AF_INET
@@ -99,11 +99,32 @@ def _bind(port: PublishedPort) -> socket.socket | None:
         if kind == socket.SOCK_DGRAM:
             # Nothing reads it; what arrives untranslated must not pile up.
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-        bound.bind((port.host_ip, port.host_port))
+        _claim(bound, port, fresh)
     except OSError as error:
         bound.close()
         raise _refusal(port, error) from error
     return bound
+
+
+def _claim(bound: socket.socket, port: PublishedPort, fresh: bool) -> None:
+    """Bind the socket, unless ``fresh`` is asked for also to a port where old connections linger in TIME_WAIT.
+
+    With SO_REUSEADDR bind() passes these, as it does for every server that is restarted (socket(7)), but it would
+    pass another such socket too.  The kernel checks again, and ends that sharing, when a socket begins to listen
+    (inet_csk_get_port() in net/ipv4/inet_connection_sock.c).  It does not go on to: shutdown() ends that and
+    leaves it bound.
+    """
+    address = (port.host_ip, port.host_port)
+    try:
+        bound.bind(address)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or fresh or port.protocol != "tcp":
+            raise
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(0)
+        bound.shutdown(socket.SHUT_RD)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
 
 
 def _refusal(port: PublishedPort, error: OSError) -> Exception:

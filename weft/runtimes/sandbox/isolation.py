@@ -7,6 +7,7 @@ Standard library only: the shim imports this file.
 
 from __future__ import annotations
 
+import errno
 import os
 
 from weft.runtimes.sandbox import linux
@@ -53,7 +54,7 @@ def isolate(netns: int | None, netns_path: str | None, hostname: str, files: dic
     _leave_namespaces(netns_path or "")
     if hostname:
         linux.set_host_name(hostname)
-    _mount_sys(own_network=netns is not None)
+    _mount_sys()
     _lay_files(files)
     _mount_proc()
     linux.keep_capabilities(CAPABILITIES)
@@ -80,15 +81,21 @@ def _mount_proc() -> None:
         _make_read_only(path)
 
 
-def _mount_sys(own_network: bool) -> None:
-    """Show the interfaces of this network namespace in /sys/class/net, and keep the control groups visible."""
-    if own_network:
-        groups = os.open("/sys/fs/cgroup", os.O_PATH | os.O_CLOEXEC)
+def _mount_sys() -> None:
+    """Show the interfaces of this network namespace in /sys/class/net, and keep the control groups visible.
+
+    On the host's network too: an agent may itself be in a namespace that is not the one /sys was mounted in.
+    """
+    groups = os.open("/sys/fs/cgroup", os.O_PATH | os.O_CLOEXEC)
+    try:
         linux.mount("sysfs", "/sys", "sysfs", _HARMLESS)
         linux.mount(f"/proc/self/fd/{groups}", "/sys/fs/cgroup", flags=linux.MS_BIND | linux.MS_REC)
-        os.close(groups)
-    else:
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        # That of this namespace is what is mounted there.
         linux.mount("/sys", "/sys", flags=linux.MS_BIND | linux.MS_REC)
+    os.close(groups)
     _make_read_only("/sys")
 
 
