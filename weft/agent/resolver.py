@@ -242,9 +242,7 @@ class ResolverSupervisor:
         elif process is not None:
             self._supervise(supervised, process)
 
-    def _place(
-        self, server: NameServer, previous: int | None, about_to_listen: Callable[[int], None] | None
-    ) -> int:
+    def _place(self, server: NameServer, previous: int | None, about_to_listen: Callable[[int], None] | None) -> int:
         """Start ``server`` at the first port that is free, the ``previous`` one if that is; return the port."""
         key = server.view.key
         for port in self._ports(server, previous):

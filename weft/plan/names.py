@@ -179,8 +179,10 @@ def _names(container: Container, endpoint: Endpoint, network: Network) -> list[s
     bare = [container.name, *endpoint.aliases, container.hostname, short_id]
     qualified = [f"{name}.{network.name}" for name in bare if name]
     ordered = (qualified[0], *bare, *qualified[1:])
-    # Names are compared without regard to case (RFC 4343).
-    return list({name.lower(): name for name in reversed(ordered) if _may_be_published(name)}.values())[::-1]
+    names: dict[str, str] = {}
+    for name in filter(_may_be_published, ordered):
+        names.setdefault(name.lower(), name)  # case does not tell names apart (RFC 4343)
+    return list(names.values())
 
 
 def _may_be_published(name: str) -> bool:
