@@ -115,17 +115,11 @@ def nameless(name: str) -> Request:
 
 @add.register
 def _(thing: Bridge, place: Place) -> list[Request]:
-    wanted: Attributes = [
-        ("IFLA_IFNAME", thing.name),
-        ("IFLA_ADDRESS", thing.mac),
-        ("IFLA_MTU", thing.mtu),
-        _info("bridge"),
-    ]
-    return [
-        _link(_RTM_NEWLINK, _NEW, wanted),
-        # The kernel ignores an alias in the message that creates (rtnl_create_link() in net/core/rtnetlink.c).
-        _link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", thing.name), ("IFLA_IFALIAS", thing.alias)]),
-    ]
+    wanted: Attributes = [("IFLA_IFNAME", thing.name), ("IFLA_ADDRESS", thing.mac), _info("bridge")]
+    # The kernel ignores an alias in the message that creates (rtnl_create_link() in net/core/rtnetlink.c).  An MTU
+    # it takes there, but only one that is set later keeps the bridge from following its ports' (br_change_mtu()).
+    named: Attributes = [("IFLA_IFNAME", thing.name), ("IFLA_IFALIAS", thing.alias), ("IFLA_MTU", thing.mtu)]
+    return [_link(_RTM_NEWLINK, _NEW, wanted), _link(_RTM_NEWLINK, 0, named)]
 
 
 @change.register
