@@ -372,10 +372,7 @@ class Containers:
             )
         if known.managed or known.namespace is None or known.namespace.inode != namespace.inode:
             raise NameTaken(f"the name {known.name!r} belongs to another container", owner=known.id)
-        fresh = checked.container_for_attach(replace(request, name=None), state)
-        for wish in fresh.wishes:
-            checked.check_connectable(known, state.networks[wish.network_id])
-        return replace(known, wishes=(*known.wishes, *fresh.wishes))
+        return checked.container_attached_again(known, request, state)
 
     def _is_connected(self, container: Container, network_id: str) -> bool:
         return any(endpoint.network_id == network_id for endpoint in self._core.state.endpoints_of(container))

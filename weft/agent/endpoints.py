@@ -17,7 +17,7 @@ from weft.agent.publishing import Publishing
 from weft.agent.state import Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Wish
-from weft.model.errors import NetworkInUse
+from weft.model.errors import InterfaceTaken, NetworkInUse
 from weft.model.network import Network
 from weft.model.ports import PublishedPort
 from weft.plan.host import gateway_choice
@@ -39,13 +39,26 @@ class Endpoints:
         Everything is attached or nothing is: whatever raises, addresses and ports are free again and the records
         as before.
         """
-        made = self._allocate(container, wishes)
+        try:
+            return self._attach(container, wishes, frozenset(), dry_run)
+        except InterfaceTaken:
+            # Somebody else's namespace may have interfaces that weft knows nothing of; it is looked at only then.
+            namespace = wiring.namespace_of(self._core.state, container) or container.namespace
+            if namespace is None or all(wish.interface for wish in wishes):
+                raise
+            return self._attach(container, wishes, self._core.kernel.interfaces(namespace), dry_run)
+
+    def _attach(
+        self, container: Container, wishes: Sequence[Wish], foreign: frozenset[str], dry_run: bool
+    ) -> Operations:
+        made = self._allocate(container, wishes, foreign)
         try:
             first = Edit(save=(container, *made, *self._far_ends(made)))
             if dry_run:
                 return self._core.rehearse(first, containers=(container,))
             self._naming.prepare(container, wishes)
             relaying.begin(self._core.relay, made)
+            self._core.forgetting.wait_for(address.address for endpoint in made for address in endpoint.addresses)
             attached = tuple(replace(endpoint, state="attached") for endpoint in made)
             operations = self._core.change(first, Edit(save=attached), containers=(container,))
         except BaseException:
@@ -81,8 +94,7 @@ class Endpoints:
         relaying.end(self._core.relay, going)
         operations = self._core.change(first, Edit(drop=(*leaving, *forget)), containers=(container,), teardown=True)
         relaying.begin(self._core.relay, heirs)
-        addresses = [address.address for endpoint in going for address in endpoint.addresses]
-        self._core.kernel.flush_connections(addresses)
+        self._core.forgetting.forget(address.address for endpoint in going for address in endpoint.addresses)
         for endpoint in going:
             self._allocation.release(endpoint)
         self._core.reservations.release(orphaned)
@@ -91,14 +103,13 @@ class Endpoints:
             self._tell("disconnect", container, endpoint)
         return operations
 
-    def _allocate(self, container: Container, wishes: Sequence[Wish]) -> tuple[Endpoint, ...]:
+    def _allocate(
+        self, container: Container, wishes: Sequence[Wish], foreign: frozenset[str]
+    ) -> tuple[Endpoint, ...]:
         """Return new endpoint records for ``wishes``; one of them is the gateway if the container has none yet."""
         state = self._core.state
         present = state.endpoints_of(container)
-        taken = {endpoint.interface for endpoint in present}
-        namespace = wiring.namespace_of(state, container)
-        if not container.managed and namespace is not None:
-            taken |= self._core.kernel.interfaces(namespace)
+        taken = {endpoint.interface for endpoint in present} | foreign
         made: list[Endpoint] = []
         try:
             for wish in wishes:

@@ -209,8 +209,9 @@ class Naming:
             log.warning("while closing port %s: %s", port, error)
 
     def _open_port(self, port: int) -> None:
-        if self._core.settings.filter:
-            self._core.kernel.apply(additions(names.opening(port)))
+        opening = names.opening(port)
+        if opening and self._core.settings.filter:
+            self._core.kernel.apply(additions(opening))
 
     def _host_changed(self, conf: ResolvConf) -> None:
         with self._core.lock:

@@ -6,6 +6,7 @@ store before the kernel is touched, so that it survives the agent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 from weft.model.base import replace
@@ -14,6 +15,8 @@ from weft.plan.facts import HostFacts
 from weft.plan.objects import Sysctl
 from weft.plan.operations import Change, Operation, Operations, Remove
 from weft.store.base import Delete, Put, Store
+
+log = logging.getLogger("weft")
 
 _FOLDER = "originals/"
 _FORWARDING4 = ("net/ipv4/conf/", "/forwarding")

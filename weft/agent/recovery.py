@@ -83,6 +83,7 @@ class Recovery:
         self._launcher.signal(self._containers.directory(container), signal.SIGKILL)
         self._launcher.wait(self._containers.directory(container), timeout=5.0)
         endpoints = state.endpoints_of(container)
+        self._core.forgetting.forget(address.address for endpoint in endpoints for address in endpoint.addresses)
         if container.started:
             state.commit(replace(container, state="exited", pid=0, namespace=None), drop=endpoints)
         else:
@@ -95,6 +96,7 @@ class Recovery:
             container = state.containers.get(endpoint.container_id)
             if endpoint.state == "attached" and container is not None and endpoint.network_id in state.networks:
                 continue
+            self._core.forgetting.forget(address.address for address in endpoint.addresses)
             if container is None:
                 state.commit(drop=(endpoint,))
                 continue

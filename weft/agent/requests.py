@@ -59,6 +59,26 @@ def container_for_attach(request: Attach, state: State) -> Container:
     """Return the record for ``weft attach``, still without its namespace."""
     if not request.name:
         raise InvalidInput("the namespace needs a name", "Give --name NAME.")
+    return _attached(request, state)
+
+
+def container_attached_again(known: Container, request: Attach, state: State) -> Container:
+    """Return the record of an attached namespace with the further networks of ``request``."""
+    settled = {"-p": request.publish, "--expose": request.expose, "--link": request.links}
+    settled |= {"--dns": request.dns, "--dns-search": request.dns_search}
+    for option, value in settled.items():
+        if value:
+            raise InvalidOption(
+                f"{known.name!r} is attached already, and {option} can only be given the first time",
+                f"'weft detach {known.name}', then attach it with all of its options.",
+            )
+    fresh = _attached(replace(request, name=None), state)
+    for wish in fresh.wishes:
+        check_connectable(known, state.networks[wish.network_id])
+    return replace(known, wishes=(*known.wishes, *fresh.wishes))
+
+
+def _attached(request: Attach, state: State) -> Container:
     container = _common(request, state)
     if container.mode != "private":
         raise InvalidOption(f"an attached namespace cannot be in mode {container.mode!r}", "Give --net NETWORK.")

@@ -25,9 +25,9 @@ PortOfView = Callable[[str], int | None]
 
 
 def host_objects(state: State, host: Host) -> Objects:
-    """Return what the host holds for itself and its networks, whatever is attached."""
+    """Return what the host holds for itself and its networks, whatever is attached; without networks, nothing."""
     networks = tuple(state.networks.values())
-    objects = list(host_plan.base(host))
+    objects = list(host_plan.base(host)) if networks else []
     for network in networks:
         objects.extend(network_objects(state, host, network))
     objects.extend(forwarding.plan(networks, host))

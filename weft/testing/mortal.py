@@ -15,10 +15,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from weft.agent.agent import Agent
+from weft.agent.launcher import Launcher
 from weft.kernel import syscalls
+from weft.kernel.base import Kernel
 from weft.kernel.linux import LinuxKernel
 from weft.model.settings import Settings
 from weft.runtimes.sandbox.launcher import SandboxLauncher
+from weft.store.base import Store
 from weft.store.sqlite import SqliteStore
 from weft.testing.crash import SteppingKernel, SteppingLauncher, SteppingStore, Steps
 from weft.testing.hosts import Host
@@ -36,7 +39,7 @@ class Death(NamedTuple):
 
 def live(host: Host, work: Work) -> None:
     """Open an agent on ``host``, let it do ``work``, and close it; raise AssertionError with its trace if it fails."""
-    status, output = _forked(host, lambda report: _work(host, work, Steps()))
+    status, output = _forked(host, lambda report: _work(host, work, None))
     assert status == 0, output
 
 
@@ -55,24 +58,21 @@ def die(host: Host, work: Work, fatal: int) -> Death:
     return Death(None, len(steps))
 
 
-def _work(host: Host, work: Work, step: Steps) -> None:
+def _work(host: Host, work: Work, step: Steps | None) -> None:
     for directory in (host.state_dir, host.run_dir):
         directory.mkdir(exist_ok=True)
     store = SqliteStore(host.state_dir / "state.db")
     kernel = LinuxKernel()
-    agent = Agent(
-        SteppingStore(store, step),
-        SteppingKernel(kernel, step),
-        SteppingLauncher(SandboxLauncher(), step),
-        Settings(),
-        host.state_dir,
-        host.run_dir,
-        host.resolv_conf,
-    )
+    doors: tuple[Store, Kernel, Launcher] = (store, kernel, SandboxLauncher())
+    if step is not None:
+        doors = (SteppingStore(store, step), SteppingKernel(kernel, step), SteppingLauncher(doors[2], step))
+    agent = Agent(*doors, Settings(), host.state_dir, host.run_dir, host.resolv_conf)
     agent.open()
-    step.armed = True
+    if step is not None:
+        step.armed = True
     work(agent)
-    step.armed = False
+    if step is not None:
+        step.armed = False
     agent.close()
     kernel.close()
     store.close()
