@@ -27,7 +27,7 @@ bench: root
 lint: setup
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
-	@.venv/bin/lint-imports --no-logo || .venv/bin/lint-imports --verbose
+	@.venv/bin/lint-imports --no-logo
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

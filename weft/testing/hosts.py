@@ -135,17 +135,24 @@ class Host(Machine):
 
     # --- the agent
 
-    def start_agent(self, config: str | None = None, env: dict[str, str] | None = None, wait: bool = True) -> None:
+    def start_agent(
+        self,
+        config: str | None = None,
+        env: dict[str, str] | None = None,
+        wait: bool = True,
+        python: str = sys.executable,
+    ) -> None:
         """Start ``weft agent`` in this host; ``config`` is the text of weft.toml (None: what it was before).
 
-        With ``wait``, return when it answers; raises CommandFailed with its log when it does not.
+        ``env`` is added to its environment; ``python`` is the interpreter, or a program that becomes it.  With
+        ``wait``, return when it answers; raises CommandFailed with its log when it does not.
         """
         assert self.agent is None, f"{self.name} runs an agent already"
         if config is not None:
             self.config.write_text(config)
         with self.log_file.open("a") as log:
             self.agent = self.popen(
-                sys.executable, "-m", "weft", "agent",
+                python, "-m", "weft", "agent",
                 "--state-dir", self.state_dir, "--run-dir", self.run_dir,
                 "--config", self.config, "--resolv-conf", self.resolv_conf,
                 stdout=log, stderr=log, env=self._environment() | (env or {}),
@@ -231,6 +238,12 @@ class Host(Machine):
         """Return the namespace of a container that the agent knows, for probes."""
         container = self.api.request("GET", f"/v1/containers/{name}")
         return self._keep(Space(name, container["NetworkSettings"]["SandboxKey"]))
+
+    @property
+    def started(self) -> frozenset[int]:
+        """The pids of what was started here and in its containers by ``popen`` (the agent included)."""
+        spaces: list[Space] = [self, *self._containers]
+        return frozenset(process.pid for space in spaces for process in space.processes)
 
     def _keep(self, space: Space) -> Space:
         self._containers.append(space)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -171,8 +172,8 @@ def _agent(host: Host) -> Iterator[str]:
         for path in sorted(directory.rglob("*")):
             if not path.name.endswith(_STORE_FILES):
                 yield f"file {path.relative_to(host.directory)}"
-    for path_text in sweep.bound_below(host.directory):
-        yield f"bound namespace {path_text}"
+        for bound in sweep.bound_below(directory):
+            yield f"bound namespace {bound}"
     if host.agent is not None:
         yield from _descriptors(host.agent.pid)
 
@@ -195,13 +196,13 @@ def _descriptors(pid: int) -> Iterator[str]:
     directory = f"/proc/{pid}/fd"
     for number in os.listdir(directory):
         with suppress(FileNotFoundError):
-            yield f"descriptor {os.readlink(f'{directory}/{number}').partition(':[')[0]}"
+            target = os.readlink(f"{directory}/{number}")
+            yield "descriptor " + re.sub(r"^(socket|pipe|net|mnt):\[\d+\]$", r"\1", target)
 
 
 def _processes(host: Host) -> Iterator[str]:
     """Yield what runs on the host and in its containers, except for what the test itself started there."""
     spaces = {host.inode, *sweep.bound_below(host.directory).values()}
-    own = {process.pid for process in host.processes}
     for pid, command in sweep.inside(spaces).items():
-        if pid not in own:
+        if pid not in host.started:
             yield f"process {command}"
