@@ -62,6 +62,7 @@ class Endpoints:
             attached = tuple(replace(endpoint, state="attached") for endpoint in made)
             operations = self._core.change(first, Edit(save=attached), containers=(container,))
         except BaseException:
+            self._naming.abandon(container, wishes)
             self._release(made)
             raise
         finally:

@@ -85,15 +85,20 @@ class Naming:
 
         Called before its objects are planned, because the server's port is part of them.
         """
-        state = self._core.state
-        networks = wiring.networks_of(state, container)
-        networks += [state.networks[wish.network_id] for wish in wishes]
+        networks = self._networks_with(container, wishes)
         for network in networks:
             for standard in self._standard(network).values():
                 self._servers.ensure(standard)
         server = self._server_for(container, networks)
         if server is not None:
             self._open_port(self._servers.ensure(server))
+
+    def abandon(self, container: Container, wishes: Iterable[Wish]) -> None:
+        """Take back what ``prepare`` did, because attaching failed."""
+        server = self._server_for(container, self._networks_with(container, wishes))
+        if server is not None:
+            self._users.setdefault(server.view.key, set())
+            self._release_unused(server.view.key)
 
     def attached(self, container: Container) -> None:
         """Make a container's names known, and tell its files and those of its receivers."""
@@ -169,6 +174,10 @@ class Naming:
             return {}
         view = names.standard_view(network, self._core.settings)
         return {view.key: names.name_server(view, [network], self._core.settings)}
+
+    def _networks_with(self, container: Container, wishes: Iterable[Wish]) -> list[Network]:
+        state = self._core.state
+        return wiring.networks_of(state, container) + [state.networks[wish.network_id] for wish in wishes]
 
     def _server_for(self, container: Container, networks: list[Network]) -> NameServer | None:
         view = names.view_of(container, networks, self._core.settings)
