@@ -18,6 +18,11 @@ _HOSTNAME = re.compile(r"(?!-)[a-zA-Z0-9_-]{1,63}(?<!-)(\.(?!-)[a-zA-Z0-9_-]{1,6
 # sysctl path would read as something else.  IFNAMSIZ is 16 with the terminating NUL.
 _INTERFACE = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}")
 
+#: Interfaces that the kernel or nft would take for something else: a setting of all interfaces, a protocol.
+_RESERVED_INTERFACES = frozenset(
+    {"lo", "all", "default", "tcp", "udp", "udplite", "icmp", "icmpv6", "esp", "ah", "comp", "dccp", "sctp"}
+)
+
 #: Names that mean a mode of attachment and so cannot be a user's network.
 RESERVED_NETWORKS = frozenset({"host", "none", "container", "default"})
 
@@ -40,10 +45,10 @@ def check_hostname(name: str, what: str = "host name") -> str:
 
 def check_interface(name: str, what: str = "interface name") -> str:
     """Return ``name`` if the kernel and every tool take it for an interface; raise InvalidName otherwise."""
-    if not _INTERFACE.fullmatch(name) or name in {"all", "default", "lo"}:
+    if not _INTERFACE.fullmatch(name) or name in _RESERVED_INTERFACES:
         raise InvalidName(
             f"{what} {name!r} is not allowed",
-            "Interface names hold 1 to 15 letters, digits, '_', '.' and '-', and are not 'lo', 'all' or 'default'.",
+            "Interface names hold 1 to 15 letters, digits, '_', '.' and '-', and are not 'lo', 'all', 'default' or a protocol.",
             name=name,
         )
     return name
