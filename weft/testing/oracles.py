@@ -35,7 +35,8 @@ _VOLATILE = frozenset(
     {
         "handle", "index", "ifindex", "link_index", "link_netnsid", "operstate", "txqlen", "valid_life_time",
         "preferred_life_time", "tentative", "hello_timer", "tcn_timer", "topology_change_timer", "gc_timer",
-        "forward_delay_timer", "hold_timer", "message_age_timer", "promiscuity", "allmulti", "expires", "used", "metainfo",
+        "forward_delay_timer", "hold_timer", "message_age_timer", "promiscuity", "allmulti", "expires", "used",
+        "metainfo",
     }
 )  # fmt: skip
 #: Flags of a link that follow from what it is plugged into.
