@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 from collections.abc import Sequence
 
+from weft.model.base import replace
 from weft.model.container import Address, Endpoint, Namespace
 from weft.model.identity import bridge_name, mac_from_address, port_name
 from weft.model.network import Network, Subnet
@@ -29,6 +30,12 @@ FACTS = HostFacts(
     mtus={"up0": 1500},
 )
 HOST = Host(settings=Settings(), facts=FACTS)
+
+
+def replace_facts(host: Host, *, addresses: Sequence[HostAddress | str]) -> Host:
+    """Return the host with other addresses; those given as text are on its uplink."""
+    uplink = tuple(HostAddress(cidr=one, interface="up0") if isinstance(one, str) else one for one in addresses)
+    return replace(host, facts=replace(host.facts, addresses=uplink))
 
 
 def identifier(name: str) -> str:

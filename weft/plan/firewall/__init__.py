@@ -4,8 +4,8 @@ The chains are fixed (``inet_table``, ``bridge_table``); everything that comes a
 servers are in ``weft.plan.names``.
 """
 
-from weft.plan.firewall.containers import guard, link, publish
+from weft.plan.firewall.containers import COMMENT_LENGTH, guard, link, publish
 from weft.plan.firewall.networks import members, transit
 from weft.plan.firewall.tables import tables
 
-__all__ = ["guard", "link", "members", "publish", "tables", "transit"]
+__all__ = ["COMMENT_LENGTH", "guard", "link", "members", "publish", "tables", "transit"]
