@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from weft.agent.agent import Agent
+from weft.api.listener import Listener
 from weft.api.server import serve
 from weft.kernel.linux import LinuxKernel
 from weft.model.errors import NeedsRoot, WeftError
@@ -41,17 +42,19 @@ def _run(state_dir: Path, run_dir: Path, config: Path | None, resolv_conf: Path)
     os.umask(0o027)
     for directory in (state_dir, run_dir):
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    store = SqliteStore(state_dir / "state.db")
-    try:
-        kernel = LinuxKernel()
+    # First of all, because an agent that is not alone must not touch anything.
+    with Listener(run_dir / "weft.sock") as listener:
+        store = SqliteStore(state_dir / "state.db")
         try:
-            agent = Agent(store, kernel, SandboxLauncher(), settings, state_dir, run_dir, resolv_conf)
-            agent.open()
+            kernel = LinuxKernel()
             try:
-                serve(agent, run_dir / "weft.sock")
+                agent = Agent(store, kernel, SandboxLauncher(), settings, state_dir, run_dir, resolv_conf)
+                agent.open()
+                try:
+                    serve(agent, listener)
+                finally:
+                    agent.close()
             finally:
-                agent.close()
+                kernel.close()
         finally:
-            kernel.close()
-    finally:
-        store.close()
+            store.close()

@@ -249,11 +249,12 @@ class RecordingAgent:
 @contextmanager
 def serving(agent: RecordingAgent, socket_path: Path) -> Iterator[Client]:
     """Serve ``agent`` on a real socket; yield a client of it."""
-    server = Server(agent, Listener(socket_path))
-    server.start()
-    try:
-        yield Client(socket_path)
-    finally:
-        if agent.hold is not None:
-            agent.hold.set()
-        server.stop()
+    with Listener(socket_path) as listener:
+        server = Server(agent, listener)
+        server.start()
+        try:
+            yield Client(socket_path)
+        finally:
+            if agent.hold is not None:
+                agent.hold.set()
+            server.stop()

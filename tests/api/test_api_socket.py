@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.api.recording import RecordingAgent, serving
-from weft.api import listener
+from weft.api import listener as listener_module
 from weft.api.client import Client
 from weft.api.listener import Listener
+from weft.api.server import Server
 from weft.model.errors import AgentRunning, AgentUnreachable, Conflict, InvalidOption
 
 #: A process that serves a recording agent on the socket that it is told, as the daemon does.
@@ -25,9 +27,11 @@ SERVE = """
 import sys
 from pathlib import Path
 from tests.api.recording import RecordingAgent
+from weft.api.listener import Listener
 from weft.api.server import serve
 path = Path(sys.argv[1])
-serve(RecordingAgent(path.parent.parent / "log"), path)
+with Listener(path) as listener:
+    serve(RecordingAgent(path.parent.parent / "log"), listener)
 print("ended in peace")
 """
 
@@ -77,7 +81,7 @@ def test_the_group_weft_gets_in_where_it_exists(socket_path: Path, monkeypatch: 
     import grp
 
     group = grp.getgrnam("daemon")
-    monkeypatch.setattr(listener, "GROUP", group.gr_name)
+    monkeypatch.setattr(listener_module, "GROUP", group.gr_name)
     door = Listener(socket_path)
     assert (socket_path.stat().st_gid, socket_path.parent.stat().st_gid) == (group.gr_gid, group.gr_gid)
     door.close()
@@ -198,11 +202,8 @@ def test_closing_removes_only_its_own_socket(socket_path: Path) -> None:
 
 def test_requests_wait_for_an_agent_that_is_coming_up(socket_path: Path, agent: RecordingAgent) -> None:
     """The socket may be opened before the agent is ready: who comes early is answered late, not refused."""
-    import threading
-
-    from weft.api.server import Server
-
-    server = Server(agent, Listener(socket_path))
+    listener = Listener(socket_path)
+    server = Server(agent, listener)
     answers: list[object] = []
     early = threading.Thread(target=lambda: answers.append(Client(socket_path).request("GET", "/v1/status")))
     early.start()
@@ -212,3 +213,4 @@ def test_requests_wait_for_an_agent_that_is_coming_up(socket_path: Path, agent: 
     early.join(10)
     assert len(answers) == 1
     server.stop()
+    listener.close()

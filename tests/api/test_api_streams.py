@@ -130,7 +130,8 @@ def test_those_who_wait_do_not_keep_others_from_being_served(client: Client, age
 
 def test_the_server_ends_its_streams_when_it_stops(agent: RecordingAgent, socket_path: Path) -> None:
     """A listener does not keep the agent from ending; it sees the end of the stream."""
-    server = Server(agent, Listener(socket_path))
+    listener = Listener(socket_path)
+    server = Server(agent, listener)
     server.start()
     client = Client(socket_path)
     events, log = client.lines("/v1/events"), client.stream("/v1/containers/web/logs", {"follow": True})
@@ -142,6 +143,7 @@ def test_the_server_ends_its_streams_when_it_stops(agent: RecordingAgent, socket
     begun = time.monotonic()
     server.stop()
     assert time.monotonic() - begun < 5
+    listener.close()
     assert all(not line.strip() for line in events)
     follower.join(10)
     assert ends == [[]]

@@ -12,7 +12,7 @@ import json
 import socket
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -77,19 +77,14 @@ class Client:
             raise Internal("the agent's answer is not JSON") from None
 
     def stream(self, path: str, query: Query | None = None) -> Iterator[bytes]:
-        """Yield an answer in pieces as it comes, until the agent ends it.  Raises as ``request`` does."""
-        with self._exchange("GET", path, None, query, None) as response:
-            while piece := response.read1(CHUNK):
-                yield piece
+        """Ask at once, and return the answer in pieces as it comes, until the agent ends it.  Raises as ``request``."""
+        exchange = ExitStack()
+        response = exchange.enter_context(self._exchange("GET", path, None, query, None))
+        return _pieces(exchange, response)
 
     def lines(self, path: str, query: Query | None = None) -> Iterator[bytes]:
-        """Yield an answer line by line as it comes.  Raises as ``request`` does."""
-        # Not by iterating over the response: HTTPResponse.readline() takes a stream that was cut off for its end.
-        rest = b""
-        for piece in self.stream(path, query):
-            *whole, rest = (rest + piece).split(b"\n")
-            for line in whole:
-                yield line + b"\n"
+        """Ask at once, and return the answer line by line as it comes.  Raises as ``request``."""
+        return _lines(self.stream(path, query))
 
     @contextmanager
     def _exchange(
@@ -121,6 +116,21 @@ class Client:
             raise AgentUnreachable(f"the agent's socket {self._path} cannot be used: {error.strerror}") from error
         finally:
             connection.close()
+
+
+def _pieces(exchange: ExitStack, response: HTTPResponse) -> Iterator[bytes]:
+    with exchange:
+        while piece := response.read1(CHUNK):
+            yield piece
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut into lines.  HTTPResponse.readline() would take a stream that was cut off for one that has ended."""
+    rest = b""
+    for piece in pieces:
+        *whole, rest = (rest + piece).split(b"\n")
+        for line in whole:
+            yield line + b"\n"
 
 
 def segment(name: str) -> str:

@@ -13,6 +13,7 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import Self
 
 from weft.model.errors import AgentRunning, Conflict, InvalidOption
 
@@ -28,7 +29,10 @@ _LONGEST_PATH = 107
 
 
 class Listener:
-    """A listening unix socket at ``path``, whose directory is made if need be.
+    """A listening unix socket at ``path``, whose directory is made if need be; a context manager.
+
+    An agent opens it before it touches anything else: whoever finds another agent there has then done no harm, and
+    callers who come before the agent is ready wait for it.
 
     Raises AgentRunning when another agent has the directory, Conflict when something else is in the way, and
     InvalidOption when the directory cannot be used.
@@ -62,6 +66,12 @@ class Listener:
             listening.close()
             raise
         return listening
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Remove the socket, if it is still this one, and give the directory free."""

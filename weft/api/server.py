@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import threading
-from pathlib import Path
 
 import msgspec
 import uvicorn
@@ -111,7 +110,7 @@ class Server:
     """The server in a thread of its own, from ``start`` to ``stop``."""
 
     def __init__(self, agent: AgentFacade, listener: Listener) -> None:
-        self._listener = listener
+        self._socket = listener.socket
         self._workers = Workers()
         config = uvicorn.Config(
             create_app(agent, self._workers),
@@ -135,24 +134,20 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish what is being answered, for GRACE seconds at most, and remove the socket."""
+        """Finish what is being answered, for GRACE seconds at most; callers are refused from now on."""
         self._workers.begin_stop()
         self._uvicorn.should_exit = True
         self._thread.join()
         self._workers.close()
-        self._listener.close()
 
     def _run(self) -> None:
         # Not on the main thread uvicorn leaves signals alone.
-        self._uvicorn.run(sockets=[self._listener.socket])
+        self._uvicorn.run(sockets=[self._socket])
 
 
-def serve(agent: AgentFacade, where: Path | Listener) -> None:
-    """Serve ``agent`` until SIGTERM or SIGINT, on a socket at the path ``where`` or on one that is open already.
-
-    Must be called on the main thread.  Raises what Listener raises.
-    """
-    server = Server(agent, where if isinstance(where, Listener) else Listener(where))
+def serve(agent: AgentFacade, listener: Listener) -> None:
+    """Serve ``agent`` on ``listener`` until SIGTERM or SIGINT.  Must be called on the main thread."""
+    server = Server(agent, listener)
     # A handler may run while the main thread is anywhere, so it must take no lock, as threading.Event would.
     wake = os.eventfd(0, os.EFD_CLOEXEC)
     signals = (signal.SIGTERM, signal.SIGINT)

@@ -7,9 +7,9 @@ the listener has gone.  So that this is noticed, every generator yields somethin
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from weft.agent.facade import AgentFacade
 from weft.api.route import Call
@@ -70,7 +70,11 @@ def _has_ended(agent: AgentFacade, name: str, patience: float) -> bool:
 
 def events(agent: AgentFacade, call: Call) -> Stream:
     """Return events from now on, a line of JSON each; an empty line keeps the stream alive."""
-    for event in agent.events():
+    return _lines(agent.events())  # listening begins here, before the answer does
+
+
+def _lines(events: Iterator[dict[str, Any]]) -> Stream:
+    for event in events:
         yield json.dumps(event).encode() + b"\n" if event else b"\n"
 
 
