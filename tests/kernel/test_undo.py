@@ -190,8 +190,8 @@ def test_an_interface_that_is_made_in_the_same_moment_is_not_taken(
 
 
 def test_somebody_elses_route_is_not_replaced(kernel: LinuxKernel, machine: Host) -> None:
-    machine.ip("link add up0 type veth peer name far", "address add 10.9.0.5/24 dev up0", "link set up0 up", "link set far up")
-    machine.ip("route add 10.10.0.0/16 via 10.9.0.6")
+    machine.ip("link add up0 type veth peer name far", "link set far up", "link set up0 up")
+    machine.ip("address add 10.9.0.5/24 dev up0", "route add 10.10.0.0/16 via 10.9.0.6")
     route = Route(destination="10.10.0.0/16", interface="up0", gateway="10.9.0.7")
     with pytest.raises(KernelRefused) as caught:
         kernel.apply((Add(object=route),))

@@ -48,7 +48,8 @@ def check_interface(name: str, what: str = "interface name") -> str:
     if not _INTERFACE.fullmatch(name) or name in _RESERVED_INTERFACES:
         raise InvalidName(
             f"{what} {name!r} is not allowed",
-            "Interface names hold 1 to 15 letters, digits, '_', '.' and '-', and are not 'lo', 'all', 'default' or a protocol.",
+            "Interface names hold 1 to 15 letters, digits, '_', '.' and '-', and are not 'lo', 'all', 'default' "
+            "or the name of a protocol.",
             name=name,
         )
     return name
