@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -313,3 +314,18 @@ def _bare(end: Endpoint) -> Endpoint:
     return replace(
         end, addresses=tuple(replace(a, prefixlen=32 if a.version == 4 else 128, gateway=None) for a in end.addresses)
     )
+
+
+def test_a_new_container_tells_its_neighbours_where_its_addresses_are(town: Town) -> None:
+    """So that nobody goes on sending to whoever had the address before."""
+    s = town.scratch
+    net = network()
+    town.build([net])
+    town.attach(net, "db", 3)
+    ear = s.start("db", "hear", "eth0", 2)
+    town.attach(net, "web", 2)
+    output, _ = ear.communicate()
+    heard = [bytes.fromhex(line) for line in output.split()]
+    mac, four, six = (bytes.fromhex("0242ac140002"), bytes([172, 20, 0, 2]), IPv6Address("fd00:20::2").packed)
+    assert any(frame[12:14] == b"\x08\x06" and frame[22:32] == mac + four for frame in heard)
+    assert any(frame[54:55] == b"\x88" and frame[62:78] == six and frame[80:86] == mac for frame in heard)

@@ -12,7 +12,7 @@ from weft.plan.commands import nft_script
 from weft.plan.drivers import registry
 from weft.plan.host import base
 from weft.plan.objects import Element, LinkUp, Sysctl, Table, Veth
-from weft.plan.operations import Add, Change, Remove, additions, describe, difference, removals
+from weft.plan.operations import Add, Change, Remove, additions, announcements, describe, difference, removals
 
 from .records import HOST, endpoint, network, wiring
 
@@ -27,6 +27,14 @@ def test_what_goes_with_an_interface_is_not_removed_by_itself() -> None:
     assert isinstance(interface.object, Veth)
     # Filters stay until there is nothing left to filter.
     assert removals(WEB)[0] == interface
+
+
+def test_announcing_again_is_bringing_up_again() -> None:
+    (operation,) = announcements(WEB)
+    assert [command.partition("ip link ")[2] for command in operation.describe()] == [
+        "set eth0 up",
+        "set eth0 address 02:42:ac:14:00:02",
+    ]
 
 
 def test_elements_go_with_their_table() -> None:

@@ -112,7 +112,8 @@ class LinkUp(KernelObject):
 
     With ``announce``, the MAC that the interface has is set once more after that.  The kernel then tells all
     neighbours which addresses are at that MAC (NETDEV_CHANGEADDR; sysctls ``arp_notify`` and ``ndisc_notify``).
-    What it says at up itself is lost, because a bridge port forwards only some time after its peer has come up.
+    What it says at up itself is lost, because a bridge port forwards only some time after its peer has come up; this
+    may be lost too, see ``operations.announcements``.
     """
 
     blind = frozenset({"announce"})

@@ -74,6 +74,15 @@ def additions(objects: Objects) -> Operations:
     return tuple(Add(object=thing) for thing in objects)
 
 
+def announcements(objects: Objects) -> Operations:
+    """Return the operations that let interfaces among ``objects``, which are up, tell their neighbours once more.
+
+    The first time may be too early: a bridge port begins to forward when the kernel's link watch has seen its
+    carrier, some milliseconds after both ends are up.  (Docker and others repeat theirs for the same reason.)
+    """
+    return additions(tuple(thing for thing in objects if isinstance(thing, LinkUp) and thing.announce))
+
+
 def removals(objects: Objects) -> Operations:
     """Return the operations that take ``objects`` away, last first."""
     return difference((), objects)

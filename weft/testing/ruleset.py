@@ -79,12 +79,13 @@ def parse_table(body: str, family: str) -> dict[str, Chain]:
     chains: dict[str, Chain] = {}
     for name, lines in re.findall(r"^\tchain (\S+) \{\n(.*?)^\t\}$", body, re.MULTILINE | re.DOTALL):
         rules = [line.strip() for line in lines.splitlines()]
-        head = _parse_head(rules.pop(0), family) if rules and rules[0].startswith("type ") else {}
-        chains[name] = Chain(name=name, rules=tuple(map(parse_rule, rules)), **head)
+        hook, kind, priority = _parse_head(rules.pop(0), family) if rules[0].startswith("type ") else ("", "", 0)
+        chains[name] = Chain(name, tuple(map(parse_rule, rules)), hook, kind, priority)
     return chains
 
 
-def _parse_head(line: str, family: str) -> dict[str, str | int]:
+def _parse_head(line: str, family: str) -> tuple[str, str, int]:
+    """Return hook, kind and priority."""
     found = re.fullmatch(r"type (\w+) hook (\w+) priority ([^;]+); policy accept;", line)
     if not found:
         raise ValueError(f"not understood: {line!r}")
@@ -92,7 +93,7 @@ def _parse_head(line: str, family: str) -> dict[str, str | int]:
     name, _, offset = priority.partition(" ")
     names = _BRIDGE_PRIORITIES if family == "bridge" else _PRIORITIES
     number = names[name] if name in names else int(name)
-    return {"kind": kind, "hook": hook, "priority": number + int(offset.replace(" ", "") or 0)}
+    return hook, kind, number + int(offset.replace(" ", "") or 0)
 
 
 def parse_rule(text: str) -> Rule:
