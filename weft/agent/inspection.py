@@ -121,21 +121,27 @@ def container_row(state: State, container: Container) -> dict[str, Any]:
         "command": list(container.command),
         "state": container.state,
         "mode": _mode_text(state, container),
-        "networks": {
-            state.networks[endpoint.network_id].name: {
-                "ip": _plain(endpoint, 4),
-                "ip6": _plain(endpoint, 6),
-                "mac": endpoint.mac,
-                "interface": endpoint.interface,
-            }
-            for endpoint in state.endpoints_of(container)
-        },
+        "networks": _network_cells(state, container),
         "ports": [str(port) for endpoint in state.endpoints_of(container) for port in endpoint.ports],
         "created": container.created,
         "started": container.started,
         "exit_code": container.exit_code,
         "pid": container.pid,
     }
+
+
+def _network_cells(state: State, container: Container) -> dict[str, Any]:
+    """Return the networks that a container is on or, while it does not run, will be on, with what it has there."""
+    wished = (state.networks[wish.network_id] for wish in container.wishes if wish.network_id in state.networks)
+    cells: dict[str, Any] = {network.name: {"ip": "", "ip6": "", "mac": "", "interface": ""} for network in wished}
+    for endpoint in state.endpoints_of(container):
+        cells[state.networks[endpoint.network_id].name] = {
+            "ip": _plain(endpoint, 4),
+            "ip6": _plain(endpoint, 6),
+            "mac": endpoint.mac,
+            "interface": endpoint.interface,
+        }
+    return cells
 
 
 def _mode_text(state: State, container: Container) -> str:
