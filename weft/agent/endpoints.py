@@ -17,7 +17,7 @@ from weft.agent.publishing import Publishing
 from weft.agent.state import Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Wish
-from weft.model.errors import InterfaceTaken, NetworkInUse
+from weft.model.errors import InterfaceTaken, NetworkInUse, NetworkNotFound
 from weft.model.network import Network
 from weft.model.ports import PublishedPort
 from weft.plan.host import gateway_choice
@@ -114,7 +114,7 @@ class Endpoints:
         made: list[Endpoint] = []
         try:
             for wish in wishes:
-                network = state.networks[wish.network_id]
+                network = self._network(container, wish)
                 endpoint = self._allocation.endpoint(container, network, wish, taken)
                 made.append(endpoint)
                 made[-1] = self._plugged(network, endpoint)
@@ -126,6 +126,15 @@ class Endpoints:
             self._release(made)
             raise
         return tuple(made)
+
+    def _network(self, container: Container, wish: Wish) -> Network:
+        network = self._core.state.networks.get(wish.network_id)
+        if network is None:
+            raise NetworkNotFound(
+                f"a network that {container.name!r} wants to be on was removed",
+                "Remove the container and make it anew.",
+            )
+        return network
 
     def _plugged(self, network: Network, endpoint: Endpoint) -> Endpoint:
         """Return the endpoint, on a point-to-point network joined to the one at the other end."""

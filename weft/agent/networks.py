@@ -163,7 +163,8 @@ class Networks:
                 taken.append((ipaddress.ip_interface(address.cidr).network, f"interface {address.interface!r}"))
         for route in facts.routes:
             if route.interface not in own:
-                taken.append((ipaddress.ip_network(route.destination), f"a route by {route.interface!r}"))
+                owner = f"a route by {route.interface!r}" if route.interface else "a route to nowhere"
+                taken.append((ipaddress.ip_network(route.destination), owner))
         return taken
 
     def _bridge(self, request: CreateNetwork, identifier: str) -> str:
@@ -197,22 +198,20 @@ class Networks:
     def _check_unused(self, network: Network) -> None:
         if network.name == DEFAULT:
             raise NetworkInUse("the default network cannot be removed", "'weft down --all' takes everything away.")
-        endpoints = self._core.state.endpoints_on(network)
-        if endpoints:
-            names = sorted({self._core.state.containers[endpoint.container_id].name for endpoint in endpoints})
+        names = self._users(network)
+        if names:
             raise NetworkInUse(
                 f"network {network.name!r} is in use by {', '.join(names[:5])}" + (" …" if len(names) > 5 else ""),
                 "Disconnect or remove them first.",
                 containers=names,
             )
 
-    def _users(self, network: Network) -> bool:
-        wished = any(
-            wish.network_id == network.id
-            for container in self._core.state.containers.values()
-            for wish in container.wishes
-        )
-        return wished or bool(self._core.state.endpoints_on(network))
+    def _users(self, network: Network) -> list[str]:
+        """Return the names of the containers that are on the network, or want to be at their next start."""
+        state = self._core.state
+        on_it = {endpoint.container_id for endpoint in state.endpoints_on(network)}
+        wanting = {c.id for c in state.containers.values() for wish in c.wishes if wish.network_id == network.id}
+        return sorted(state.containers[identifier].name for identifier in on_it | wanting)
 
 
 def _check_usable(network: IPNetwork) -> None:
