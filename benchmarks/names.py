@@ -5,7 +5,8 @@
 dnsperf asks for one container's name, A and AAAA in turn, as fast as answers come, and each side in turn, A B A B …
 weft is asked twice: at port 53 of the gateway, as most containers do, and through the translation that leads a
 container with servers of its own to another port.  dnsmasq and aardvark-dns listen on the same gateway, so the way
-there is the same; Docker runs as it comes, in a network namespace of its own.  Peers that are not installed are left out.
+there is the same; Docker runs as it comes, in a network namespace of its own.  Peers that are not installed are
+left out.
 """
 
 from __future__ import annotations

@@ -261,7 +261,7 @@ class Upstream:
         self._log = directory / "log"
         self.address = address
         self.node = node
-        # In the foreground and logging to its standard error, so that a query is in the log before it is answered.
+        # Without --log-async a query is in the log before it is answered.
         node.sh(
             f"dnsmasq --conf-file=/dev/null --no-hosts --no-resolv --user=root --address=/example/{says}"
             f" --listen-address={address} --bind-interfaces --pid-file={directory}/pid --cache-size=0"
