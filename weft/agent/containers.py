@@ -142,6 +142,17 @@ class Containers:
             self._remember_code(container, KILLED if code is None else code)
             self._forget(identifier)
 
+    def settle_ended(self) -> None:
+        """Finish what an earlier agent began when containers ended: namespaces released, records removed."""
+        with self._core.lock:
+            for container in list(self._core.state.containers.values()):
+                if not container.managed or container.state != "exited":
+                    continue
+                if container.namespace is not None:
+                    self._release_namespace(container)
+                if container.auto_remove:
+                    self._forget(container.id)
+
     def _remember_code(self, container: Container, code: int) -> None:
         with self._core.lock:
             self._codes |= {container.id: code, container.name: code}
@@ -313,7 +324,9 @@ class Containers:
             self._release_namespace(container)
         if container.started:
             with self._core.lock:
-                self._core.state.commit(replace(container, state="exited", pid=0, namespace=None))
+                # Without its namespace, unless others live in it.
+                released = self._core.state.containers[container.id]
+                self._core.state.commit(replace(released, state="exited", pid=0))
         else:
             self._forget(container.id)
 
@@ -329,12 +342,17 @@ class Containers:
         if owner.namespace is not None and owner.namespace.owned:
             self._core.kernel.remove_namespace(owner.namespace)
         state.commit(replace(owner, namespace=None))
+        if owner.id != container.id and owner.auto_remove:
+            self._forget(owner.id)
 
     def _forget(self, identifier: str) -> None:
-        """Delete an ended container's record and files."""
+        """Delete an ended container's record and files; while others live in its namespace, as soon as they do not."""
         with self._core.lock:
             container = self._core.state.containers.get(identifier)
             if container is None:
+                return
+            if container.namespace is not None:
+                self._core.state.commit(replace(container, auto_remove=True))
                 return
             self._core.state.commit(drop=(container, *self._unplugged(container)))
             shutil.rmtree(self.directory(container), ignore_errors=True)

@@ -31,6 +31,7 @@ class Launcher(Protocol):
     def start(self, spec: SandboxSpec) -> int:
         """Start the process; return the host pid of the sandbox's first process once its command was executed.
 
+        The pid is 0 when the command was so short that all has ended by then.
         Raises InvalidInput when the command cannot be executed (cause says why); nothing is left then.
         """
 

@@ -30,8 +30,10 @@ class Reaper:
         self._thread.start()
 
     def watch(self, container: Container) -> None:
-        """Wait for the end of ``container.pid``; a process that is gone already is reported at once."""
+        """Wait for the end of ``container.pid``; a process that is gone already (pid 0, maybe) is reported at once."""
         try:
+            if not container.pid:
+                raise ProcessLookupError
             descriptor = os.pidfd_open(container.pid)
         except ProcessLookupError:
             self._report(container.id)

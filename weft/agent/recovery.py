@@ -70,6 +70,7 @@ class Recovery:
                 self._watch(container)
             else:
                 self._containers.ended(container.id, self._launcher.exit_code(self._containers.directory(container)))
+        self._containers.settle_ended()
 
     def _resume_attached(self, container: Container) -> None:
         if container.namespace is None or not self._core.kernel.is_alive(container.namespace):
@@ -82,6 +83,10 @@ class Recovery:
         state = self._core.state
         self._launcher.signal(self._containers.directory(container), signal.SIGKILL)
         self._launcher.wait(self._containers.directory(container), timeout=5.0)
+        if any(sharer.state == "running" for sharer in state.sharers_of(container)):
+            # They live in the namespace that it had before, and go on living there.
+            state.commit(replace(container, state="exited", pid=0))
+            return
         endpoints = state.endpoints_of(container)
         self._core.forgetting.forget(address.address for endpoint in endpoints for address in endpoint.addresses)
         if container.started:

@@ -162,6 +162,8 @@ def _peer(name: str, state: State) -> Container:
     peer = state.find_container(name)
     if peer.mode == "container":
         raise InvalidOption(f"{peer.name!r} itself shares the namespace of another container", "Name that one.")
+    if peer.mode == "host":
+        raise InvalidOption(f"{peer.name!r} is on the host's own network", "Use --net host.")
     if peer.state != "running":
         raise ContainerNotRunning(f"{peer.name!r} does not run, so its namespace cannot be shared")
     return peer

@@ -45,6 +45,7 @@ class SandboxLauncher:
     def start(self, spec: SandboxSpec) -> int:
         """Start the command; return the host pid of the sandbox's first process once the command was executed.
 
+        The pid is 0 when the command was so short that all has ended by then.
         Raises InvalidInput when it cannot be executed, NamespaceNotFound when ``spec.netns`` cannot be opened,
         KernelRefused when files or namespaces cannot be made, ContainerRunning when the directory's sandbox runs.  What
         was made of the directory is removed then; a log that an earlier run left is kept.
