@@ -13,7 +13,7 @@ import pytest
 from weft.testing.attackers import Safe
 from weft.testing.capture import Capture
 from weft.testing.frames import Packet
-from weft.testing.hosts import Host, Outside
+from weft.testing.hosts import Host, Hosts, Lan, Outside
 from weft.testing.oracles import Snapshot, assert_clean
 from weft.testing.spaces import Space
 
@@ -26,12 +26,14 @@ SHORT = 0.2
 
 
 @pytest.fixture(scope="module")
-def router(host: Host) -> Host:
+def router(hosts: Hosts, lan: Lan) -> Host:
     """A host that somebody made a router, with a policy to forward everything: the worst case."""
+    host = hosts.host("router", lan)
     for path in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
         host.sysctl(path, 1)
     for program in ("iptables", "ip6tables"):
         host.run(program, "-P", "FORWARD", "ACCEPT")
+    host.start_agent()
     host.weft("network", "create", "app", *(word for network in NETWORKS for word in ("--subnet", network)))
     return host
 

@@ -57,7 +57,8 @@ def crafted(own: str, own6: str, target: str, target6: str) -> Iterator[bytes]:
     """Yield packets to loopback addresses, and from them, of a sender who is ``own`` to a host that is ``target``."""
     pairs = [
         (own, "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), (own, "127.9.9.9"), ("127.0.0.1", target),
-        (target, "127.0.0.1"), ("192.0.2.77", "127.0.0.1"), (own6, "::1"), ("::1", "::1"), ("::1", target6), (target6, "::1"),
+        (target, "127.0.0.1"), ("192.0.2.77", "127.0.0.1"), (own6, "::1"), ("::1", "::1"),
+        ("::1", target6), (target6, "::1"),
     ]  # fmt: skip
     for source, destination in pairs:
         for port in (SERVICE, PUBLISHED):

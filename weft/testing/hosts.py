@@ -19,7 +19,6 @@ what a killed test left is swept when the next one begins.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from typing import Any, Self
 
 import weft
 from weft.api.client import Client
+from weft.model.errors import AgentUnreachable
 from weft.testing import sweep
 from weft.testing.spaces import CommandFailed, OwnSpace, Space, close_all
 
@@ -164,14 +164,18 @@ class Host(Machine):
         """Wait until the agent answers."""
         assert self.agent is not None
         deadline = time.monotonic() + START
-        while not self._is_listening():
+        while not self._is_ready():
             if self.agent.poll() is not None or time.monotonic() > deadline:
                 raise CommandFailed(f"{self.name}: the agent has not started\n{self.log}")
             time.sleep(0.01)
 
-    def _is_listening(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as sock:
-            return sock.connect_ex(str(self.run_dir / "weft.sock")) == 0
+    def _is_ready(self) -> bool:
+        # The agent listens from its first moment on; it answers when it has settled and repaired everything.
+        try:
+            self.api.request("GET", "/v1/version", timeout=START)
+        except AgentUnreachable:
+            return False
+        return True
 
     def stop_agent(self) -> int:
         """Tell the agent to end (SIGTERM) and return its exit code."""
