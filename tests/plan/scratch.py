@@ -2,78 +2,61 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import subprocess
-import sys
+import shutil
+import socket
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from weft.model.container import Namespace
 from weft.plan.objects import Objects
 from weft.plan.operations import additions, describe, removals
+from weft.testing.spaces import OwnSpace, close_all
+from weft.testing.sweep import PREFIX
 
-_COUNTER = itertools.count()
-_TALK = (sys.executable, str(Path(__file__).with_name("talk.py")))
+#: Seconds within which whoever answers at all answers.
+PATIENCE = 0.3
 
 
 class Scratch:
     """Namespaces of one test, all of them gone after ``close``.  The host is called 'host'."""
 
     def __init__(self) -> None:
-        self._prefix = f"pl{os.getpid()}x{next(_COUNTER)}"
-        self._names: list[str] = []
-        self._programs: list[subprocess.Popen[str]] = []
+        self._directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+        self.spaces: dict[str, OwnSpace] = {}
         self.add("host")
         # So that a test says what is forwarded, whatever the machine it runs on inherits to new namespaces.
         self.run("host", "sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0")
 
     def add(self, name: str) -> Namespace:
         """Make a namespace with ``lo`` up."""
-        full = f"{self._prefix}-{name}"
-        subprocess.run(["ip", "netns", "add", full], check=True)
-        self._names.append(full)
-        self.run(name, "ip link set lo up")
-        path = f"/run/netns/{full}"
-        return Namespace(path=path, inode=Path(path).stat().st_ino)
+        space = self.spaces[name] = OwnSpace(name, self._directory / name)
+        return Namespace(path=space.path, inode=space.inode)
 
-    def run(self, name: str, script: str, *, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a shell script in a namespace; with ``check`` raise AssertionError with its errors if it fails."""
-        done = subprocess.run(
-            ["ip", "netns", "exec", f"{self._prefix}-{name}", "sh", "-euc", script],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
-        return done
+    def run(self, name: str, script: str, *, check: bool = True) -> str:
+        """Run a shell script in a namespace and return what it prints; with ``check`` raise if it fails."""
+        return self.spaces[name].run("sh", "-euc", script, check=check).stdout
 
-    def start(self, name: str, *words: object) -> subprocess.Popen[str]:
-        """Start talk.py in a namespace, wait until it is ready; it ends with the scratch if not before."""
-        program = subprocess.Popen(
-            ["ip", "netns", "exec", f"{self._prefix}-{name}", *_TALK, *map(str, words)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._programs.append(program)
-        assert program.stdout is not None
-        assert program.stdout.readline() == "ready\n"
-        return program
+    def serve(self, name: str, port: int, protocol: str = "tcp", address: str = "") -> None:
+        """Start a server in a namespace that tells callers which address they have."""
+        space = self.spaces[name]
+        (space.serve_tcp if protocol == "tcp" else space.serve_udp)(port, address=address)
 
-    def serve(self, name: str, port: int, protocol: str = "tcp", address: str = "::") -> None:
-        """Start a server in a namespace that tells callers which address they have ('::' serves IPv4 as well)."""
-        self.start(name, "serve", protocol, address, port)
-
-    def ask(self, name: str, address: str, port: int, protocol: str = "tcp", seconds: float = 0.5) -> str:
+    def ask(self, name: str, address: str, port: int, protocol: str = "tcp") -> str:
         """Return which address the server at ``address`` sees when ``name`` calls it, '' if none answers."""
-        words = " ".join([*_TALK, "ask", protocol, address, str(port), str(seconds)])
-        return self.run(name, words).stdout.removeprefix("::ffff:")
+        space = self.spaces[name]
+        return (space.connect if protocol == "tcp" else space.send_udp)(address, port, timeout=PATIENCE).text
 
     def send_frame(self, name: str, interface: str, frame: bytes) -> None:
         """Send a frame as it is out of an interface."""
-        self.run(name, " ".join([*_TALK, "frame", interface, frame.hex()]))
+
+        def send() -> None:
+            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+                sender.bind((interface, 0))
+                sender.send(frame)
+
+        self.spaces[name].call(send)
 
     def build(self, objects: Objects) -> None:
         """Bring ``objects`` into being on the host, by the commands that describe it."""
@@ -85,20 +68,15 @@ class Scratch:
 
     def wire(self, left: str, left_name: str, right: str, right_name: str) -> None:
         """Lay a cable between two namespaces."""
-        peer = f"/run/netns/{self._prefix}-{right}"
-        self.run(left, f"ip link add {left_name} type veth peer name {right_name} netns {peer}")
-        self.run(left, f"ip link set {left_name} up")
-        self.run(right, f"ip link set {right_name} up")
+        ends = self.spaces[left], self.spaces[right]
+        ends[0].ip(f"link add {left_name} type veth peer name {right_name} netns {ends[1].path}")
+        for space, name in zip(ends, (left_name, right_name), strict=True):
+            space.ip(f"link set {name} up")
 
     def close(self) -> None:
-        """End all programs and remove all namespaces."""
-        for program in self._programs:
-            program.kill()
-            program.wait()
-            assert program.stdout is not None
-            program.stdout.close()
-        for name in self._names:
-            subprocess.run(["ip", "netns", "delete", name], check=False)
+        """End all that was started and remove all namespaces."""
+        close_all(self.spaces.values())
+        shutil.rmtree(self._directory)
 
 
 def joined(parts: Iterable[Objects]) -> Objects:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,8 @@ from weft.plan.drivers.base import Host, Wiring
 from weft.plan.facts import HostAddress
 from weft.plan.host import base
 from weft.plan.objects import Objects
+from weft.testing import frames
+from weft.testing.capture import Capture
 
 from .records import HOST, endpoint, network, wiring
 from .scratch import Scratch, joined
@@ -257,7 +259,7 @@ def test_taking_everything_away_leaves_nothing(town: Town) -> None:
     s = town.scratch
     settings = r"sysctl -a -r '^net\.(ipv4|ipv6|bridge)\.' 2>/dev/null"
     look = f"ip -d link; ip a; ip r show table all; ip -6 r show table all; nft list ruleset; {settings}"
-    before = s.run("host", look, check=False).stdout
+    before = s.run("host", look, check=False)
     net = network(icc=False)
     networks = town.build([net])
     ends = town.attach(net, "web", 2, publish=("8080:80",))
@@ -265,7 +267,7 @@ def test_taking_everything_away_leaves_nothing(town: Town) -> None:
     s.dismantle(networks)
     # What the host's own settings were is for the agent to know (it records them before it changes any).
     s.run("host", "sysctl -qw net.ipv4.conf.up0.forwarding=0 net.ipv6.conf.all.forwarding=0")
-    after = s.run("host", look, check=False).stdout
+    after = s.run("host", look, check=False)
     assert _stable(before) == _stable(after)
 
 
@@ -294,19 +296,19 @@ def test_a_cable_joins_two_containers_and_nothing_else(scratch: Scratch) -> None
         for name, other in (names, names[::-1])
     ]
     once = tuple(dict.fromkeys(joined(parts)))
-    links = scratch.run("host", "ip -o link").stdout
+    links = scratch.run("host", "ip -o link")
     scratch.build(once)
-    assert scratch.run("host", "ip -o link").stdout == links
+    assert scratch.run("host", "ip -o link") == links
     scratch.serve("right", 80)
     for version in (4, 6):
         theirs, mine = ends["right"].address(version), ends["left"].address(version)
         assert theirs is not None
         assert mine is not None
         assert scratch.ask("left", theirs.address, 80) == mine.address
-    assert "10.9.0.2 dev eth0" in scratch.run("left", "ip r").stdout
+    assert "10.9.0.2 dev eth0" in scratch.run("left", "ip r")
     scratch.dismantle(once)
     for name in names:
-        assert "eth0" not in scratch.run(name, "ip -o link").stdout
+        assert "eth0" not in scratch.run(name, "ip -o link")
 
 
 def _bare(end: Endpoint) -> Endpoint:
@@ -322,10 +324,13 @@ def test_a_new_container_tells_its_neighbours_where_its_addresses_are(town: Town
     net = network()
     town.build([net])
     town.attach(net, "db", 3)
-    ear = s.start("db", "hear", "eth0", 2)
-    town.attach(net, "web", 2)
-    output, _ = ear.communicate()
-    heard = [bytes.fromhex(line) for line in output.split()]
-    mac, four, six = (bytes.fromhex("0242ac140002"), bytes([172, 20, 0, 2]), IPv6Address("fd00:20::2").packed)
-    assert any(frame[12:14] == b"\x08\x06" and frame[22:32] == mac + four for frame in heard)
-    assert any(frame[54:55] == b"\x88" and frame[62:78] == six and frame[80:86] == mac for frame in heard)
+    mac, four, six = ("02:42:ac:14:00:02", "172.20.0.2", "fd00:20::2")
+    announced = {
+        frames.ethernet(frames.BROADCAST, mac, frames.ARP, frames.arp(1, mac, four, "00:00:00:00:00:00", four))
+    }
+    announced |= {frames.framed("33:33:00:00:00:01", mac, frames.advertisement(six, "ff02::1", six, mac))}
+    with Capture(s.spaces["db"], lambda packet: True, "eth0") as capture:
+        town.attach(net, "web", 2)
+        time.sleep(1)
+    heard = {packet.frame.ljust(60, b"\0") for packet in capture.stop()}
+    assert announced <= heard

@@ -5,56 +5,85 @@ Everything is sent twice, without the guard first: what does not arrive then wou
 
 from __future__ import annotations
 
+import struct
+import time
+from ipaddress import IPv6Address
+
 import pytest
 
 from weft.model.container import Endpoint
 from weft.model.identity import link_local
 from weft.plan.objects import Element, Objects
+from weft.testing.capture import Capture
+from weft.testing.frames import (
+    ARP,
+    BROADCAST,
+    advertisement,
+    arp,
+    ethernet,
+    framed,
+    icmp6,
+    router_advertisement,
+    udp,
+)
+from weft.testing.probes import Server
 
-from . import frames
-from .frames import ALL_NODES, BROADCAST, UDP, ethernet
 from .records import HOST, network
 from .scratch import Scratch
 from .test_described_commands import Town
 
 GATEWAY = "172.20.0.1"
 BRIDGE = network().bridge
+ALL_NODES = ("33:33:00:00:00:01", "ff02::1")
+#: Ethernet type of a tag (IEEE 802.1Q).
+VLAN = 0x8100
+NOBODY = "00:00:00:00:00:00"
 
 
 def _honest(me: Endpoint, you: Endpoint) -> dict[str, bytes]:
-    mac, own = me.mac, _six(me)
+    mac, own, local = me.mac, _six(me), link_local(me.mac)
     return {
-        "ARP request": ethernet(mac, BROADCAST, 0x0806, frames.arp(1, mac, _four(me), _four(you))),
-        "IPv4": ethernet(mac, you.mac, 0x0800, frames.ipv4(_four(me), _four(you), UDP, frames.udp(9, 9, b"hello"))),
-        "advertisement": ethernet(mac, ALL_NODES[0], 0x86DD, frames.advertisement(own, own, mac)),
-        "link-local advertisement": ethernet(
-            mac, ALL_NODES[0], 0x86DD, frames.advertisement(link_local(mac), link_local(mac), mac)
-        ),
-        "is my address free?": ethernet(mac, you.mac, 0x86DD, frames.solicitation("::", own)),
+        "ARP request": ethernet(BROADCAST, mac, ARP, arp(1, mac, _four(me), NOBODY, _four(you))),
+        "IPv4": framed(you.mac, mac, udp(_four(me), 9, _four(you), 9, b"hello")),
+        "advertisement": framed(ALL_NODES[0], mac, advertisement(own, ALL_NODES[1], own, mac)),
+        "link-local advertisement": framed(ALL_NODES[0], mac, advertisement(local, ALL_NODES[1], local, mac)),
+        "is my address free?": framed(you.mac, mac, _is_it_free(own)),
     }
 
 
 def _forged(me: Endpoint, you: Endpoint) -> dict[str, bytes]:
     mac, strange, own = me.mac, "02:00:00:00:00:99", link_local(me.mac)
-    datagram = frames.udp(9, 9, b"hello")
-    offer = frames.ipv4(_four(me), "255.255.255.255", UDP, frames.udp(67, 68, b"offer"))
-    router = frames.router_advertisement(own)
+    honest = framed(you.mac, mac, udp(_four(me), 9, _four(you), 9, b"hello"))
+    router = router_advertisement(own, "2001:db8:9::")
     return {
-        "MAC": ethernet(strange, you.mac, 0x0800, frames.ipv4(_four(me), _four(you), UDP, datagram)),
-        "IPv4 source": ethernet(mac, you.mac, 0x0800, frames.ipv4(GATEWAY, _four(you), UDP, datagram)),
-        "no IPv4 source": ethernet(mac, you.mac, 0x0800, frames.ipv4("0.0.0.0", _four(you), UDP, datagram)),
-        "loopback": ethernet(mac, you.mac, 0x0800, frames.ipv4(_four(me), "127.0.0.1", UDP, datagram)),
-        "ARP for the gateway": ethernet(mac, BROADCAST, 0x0806, frames.arp(2, mac, GATEWAY, GATEWAY)),
-        "ARP with another MAC": ethernet(mac, BROADCAST, 0x0806, frames.arp(2, strange, _four(me), _four(me))),
-        "DHCP offer": ethernet(mac, BROADCAST, 0x0800, offer),
-        "IPv6 source": ethernet(mac, you.mac, 0x86DD, frames.ipv6("fd00:20::1", _six(you), UDP, datagram)),
-        "router": ethernet(mac, ALL_NODES[0], 0x86DD, router),
-        "router behind options": ethernet(mac, ALL_NODES[0], 0x86DD, frames.hidden(router)),
-        "advertisement": ethernet(mac, ALL_NODES[0], 0x86DD, frames.advertisement(own, _six(you), mac)),
-        "solicitation of another's address": ethernet(mac, you.mac, 0x86DD, frames.solicitation("::", _six(you))),
-        "VLAN": ethernet(mac, you.mac, 0x0800, frames.ipv4(_four(me), _four(you), UDP, datagram), vlan=7),
-        "other protocol": ethernet(mac, you.mac, 0x88B5, bytes(46)),
+        "MAC": framed(you.mac, strange, honest[14:]),
+        "IPv4 source": framed(you.mac, mac, udp(GATEWAY, 9, _four(you), 9, b"hello")),
+        "no IPv4 source": framed(you.mac, mac, udp("0.0.0.0", 68, _four(you), 67, b"hello")),
+        "loopback": framed(you.mac, mac, udp(_four(me), 9, "127.0.0.1", 9, b"hello")),
+        "ARP for the gateway": ethernet(BROADCAST, mac, ARP, arp(2, mac, GATEWAY, NOBODY, GATEWAY)),
+        "ARP with another MAC": ethernet(BROADCAST, mac, ARP, arp(2, strange, _four(me), NOBODY, _four(me))),
+        "DHCP offer": framed(BROADCAST, mac, udp(_four(me), 67, "255.255.255.255", 68, b"offer")),
+        "IPv6 source": framed(you.mac, mac, udp("fd00:20::1", 9, _six(you), 9, b"hello")),
+        "router": framed(ALL_NODES[0], mac, router),
+        "router behind options": framed(ALL_NODES[0], mac, _behind_options(router)),
+        "advertisement": framed(ALL_NODES[0], mac, advertisement(own, ALL_NODES[1], _six(you), mac)),
+        "address of another": framed(you.mac, mac, _is_it_free(_six(you))),
+        "VLAN": honest[:12] + struct.pack("!HH", VLAN, 7) + honest[12:],
+        "other protocol": ethernet(you.mac, mac, 0x88B5, b"experiment"),
     }
+
+
+def _is_it_free(target: str) -> bytes:
+    """Return the solicitation of duplicate address detection (RFC 4862, section 5.4.2)."""
+    group = str(IPv6Address(b"\xff\x02" + bytes(9) + b"\x01\xff" + IPv6Address(target).packed[-3:]))
+    return icmp6("::", group, 135, bytes(4) + IPv6Address(target).packed)
+
+
+def _behind_options(packet: bytes) -> bytes:
+    """Return an IPv6 packet with a destination options header before its payload (RFC 7113)."""
+    options = bytes([packet[6], 0, 1, 4, 0, 0, 0, 0])
+    length = struct.unpack("!H", packet[4:6])[0] + len(options)
+    return packet[:4] + struct.pack("!HB", length, 60) + packet[7:40] + options + packet[40:]
 
 
 def _four(end: Endpoint) -> str:
@@ -83,13 +112,13 @@ def neighbours(scratch: Scratch) -> tuple[Town, tuple[Element, ...]]:
 
 def _heard(town: Town, ear: tuple[str, str], sent: dict[str, bytes]) -> set[str]:
     """Send frames from mallory; return the names of those that come to ``ear``, a namespace and an interface."""
-    listener = town.scratch.start(ear[0], "hear", ear[1], 1.5)
-    for frame in sent.values():
-        town.scratch.send_frame("mallory", "eth0", frame)
-    output, _ = listener.communicate()
+    with Capture(town.scratch.spaces[ear[0]], lambda packet: not packet.outgoing, ear[1]) as capture:
+        for frame in sent.values():
+            town.scratch.send_frame("mallory", "eth0", frame)
+        time.sleep(0.2)
     # A listener gets a VLAN tag beside the frame, not in it.
     plain = {(frame[:12] + frame[16:] if frame[12:14] == b"\x81\x00" else frame): name for name, frame in sent.items()}
-    return {plain[heard] for line in output.split() if (heard := bytes.fromhex(line)) in plain}
+    return {plain[packet.frame] for packet in capture.stop() if packet.frame in plain}
 
 
 def test_a_container_can_only_send_as_itself(neighbours: tuple[Town, tuple[Element, ...]]) -> None:
@@ -111,20 +140,20 @@ def test_services_of_localhost_are_closed_to_containers(neighbours: tuple[Town, 
     """Published ports need 'route_localnet', by which a bridge would let crafted packets through to 127.0.0.1."""
     town, guards = neighbours
     scratch, me = town.scratch, town.ends["mallory"]
-    mac = scratch.run("host", f"cat /sys/class/net/{BRIDGE}/address").stdout.strip()
-    frame = ethernet(me.mac, mac, 0x0800, frames.ipv4(_four(me), "127.0.0.1", UDP, frames.udp(9, 9, b"hello")))
-    scratch.serve("host", 9, "udp", "127.0.0.1")
+    mac = scratch.spaces["host"].mac(BRIDGE)
+    frame = framed(mac, me.mac, udp(_four(me), 9, "127.0.0.1", 9, b"hello"))
+    server = scratch.spaces["host"].serve_udp(9, address="127.0.0.1")
     scratch.dismantle(guards)
-    assert _datagrams(scratch, frame) == 0
+    assert _datagrams(scratch, frame, server) == 0
     scratch.run("host", "nft flush chain inet weft shield")
-    assert _datagrams(scratch, frame) == 1
+    assert _datagrams(scratch, frame, server) == 1
     scratch.build(guards)
-    assert _datagrams(scratch, frame) == 0
+    assert _datagrams(scratch, frame, server) == 0
 
 
-def _datagrams(scratch: Scratch, frame: bytes) -> int:
-    """Return how many datagrams the host's processes get when mallory sends ``frame``."""
-    counter = "nstat -asz UdpInDatagrams | awk '/UdpInDatagrams/ {print $2}'"
-    before = int(scratch.run("host", counter).stdout)
+def _datagrams(scratch: Scratch, frame: bytes, server: Server) -> int:
+    """Return how many datagrams the host's server gets when mallory sends ``frame``."""
+    server.received.clear()
     scratch.send_frame("mallory", "eth0", frame)
-    return int(scratch.run("host", counter).stdout) - before
+    time.sleep(0.2)
+    return len(server.received)

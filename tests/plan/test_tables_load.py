@@ -44,7 +44,7 @@ def test_nft_prints_the_tables_as_they_are_written(scratch: Scratch) -> None:
     scratch.build(base(HOST))
     for table in base(HOST):
         assert isinstance(table, Table)
-        assert scratch.run("host", f"nft --terse list table {table.family} weft").stdout == table.body
+        assert scratch.run("host", f"nft --terse list table {table.family} weft") == table.body
 
 
 def test_elements_of_every_set_load_and_are_listed_with_their_comment(scratch: Scratch) -> None:
@@ -59,7 +59,7 @@ def test_elements_of_every_set_load_and_are_listed_with_their_comment(scratch: S
     }
     assert {(element.family, element.set) for element in elements} == declared
     scratch.build((*tables, *elements))
-    listing = " ".join(scratch.run("host", "nft list ruleset").stdout.split())
+    listing = " ".join(scratch.run("host", "nft list ruleset").split())
     for element in elements:
         key = " . ".join(f'"{part}"' if _is_name(part) else str(part) for part in element.match)
         comment = f' comment "{element.comment}"' if element.comment else ""
@@ -77,7 +77,7 @@ def test_elements_can_be_taken_away_one_by_one(scratch: Scratch) -> None:
     scratch.dismantle(elements)
     for table in base(HOST):
         assert isinstance(table, Table)
-        assert scratch.run("host", f"nft list table {table.family} weft").stdout == table.body
+        assert scratch.run("host", f"nft list table {table.family} weft") == table.body
 
 
 def test_the_described_table_command_is_one_that_a_person_can_read() -> None:
