@@ -11,6 +11,7 @@ from weft.agent.agent import Agent
 from weft.api.listener import Listener
 from weft.api.server import serve
 from weft.kernel.linux import LinuxKernel
+from weft.kernel.sole import Sole
 from weft.model.errors import NeedsRoot, WeftError
 from weft.model.settings import load_settings
 from weft.runtimes.sandbox.launcher import SandboxLauncher
@@ -43,7 +44,7 @@ def _run(state_dir: Path, run_dir: Path, config: Path | None, resolv_conf: Path)
     for directory in (state_dir, run_dir):
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     # First of all, because an agent that is not alone must not touch anything.
-    with Listener(run_dir / "weft.sock") as listener:
+    with Sole(), Listener(run_dir / "weft.sock") as listener:
         store = SqliteStore(state_dir / "state.db")
         try:
             kernel = LinuxKernel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from weft.agent.recovery import Recovery
 from weft.kernel.base import Kernel
 from weft.model import requests
 from weft.model.container import Namespace
-from weft.model.errors import WeftError
+from weft.model.errors import ContainerNotFound, WeftError
 from weft.model.settings import Settings
 from weft.plan.operations import describe
 from weft.store.base import Store
@@ -98,7 +99,8 @@ class Agent:
         state = self._core.state
         commands: list[str] = []
         for container in list(state.containers.values()):
-            commands += self._containers.remove(container.id, True, dry_run).operations
+            with suppress(ContainerNotFound):  # one that removes itself when it ends
+                commands += self._containers.remove(container.id, True, dry_run).operations
         with self._core.lock:
             networks = tuple(state.networks.values())
             edit = Edit(drop=networks)

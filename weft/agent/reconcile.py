@@ -78,7 +78,7 @@ class Reconciler:
         return operations
 
     def _apply(self, operations: Operations, reason: str) -> None:
-        commands = describe(operations)
+        commands = [_brief(command) for command in describe(operations)]
         for command in commands:
             log.warning("repair (%s): %s", reason, command)
         errors = self._core.kernel.withdraw(operations)
@@ -123,6 +123,12 @@ class Reconciler:
             if not self._kicked.wait(SETTLE) or self._closing.is_set():
                 return
         self._kicked.clear()
+
+
+def _brief(command: str) -> str:
+    """Return the first line of a command; a table that is written anew has hundreds."""
+    first, _, rest = command.partition("\n")
+    return f"{first} …" if rest else first
 
 
 def _vouched_for(desired: Objects, observed: Sequence[AnyObject]) -> list[AnyObject]:
