@@ -28,6 +28,8 @@ _NTF_PROXY = 8
 _AF_INET, _AF_INET6 = 2, 10
 #: rtm_type of routes that forward.
 UNICAST = 1
+#: Those that send packets nowhere: RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT.
+REJECTING = frozenset({6, 7, 8})
 #: rtm_table of the main and of the local table.
 MAIN, LOCAL = 254, 255
 #: What the kernel gives an IPv6 route for which no metric is asked (IP6_RT_PRIO_USER).

@@ -45,9 +45,17 @@ def _addresses(socket: Socket, foreign: Mapping[int, str]) -> tuple[HostAddress,
 
 def _routes(socket: Socket, foreign: Mapping[int, str]) -> tuple[HostRoute, ...]:
     return tuple(
-        HostRoute(destination=route.destination, interface=foreign[index], gateway=gateway or None)
+        HostRoute(destination=route.destination, interface=interface, gateway=gateway or None)
         for route in dumps.routes(socket)
-        if route.kind == dumps.UNICAST and route.table != dumps.LOCAL and route.protocol != PROTOCOL
-        for index, gateway in route.hops
-        if index in foreign and not is_link_local(route.destination.partition("/")[0])
+        if route.table != dumps.LOCAL and route.protocol != PROTOCOL
+        for interface, gateway in _ways(route, foreign)
+        if not is_link_local(route.destination.partition("/")[0])
     )
+
+
+def _ways(route: dumps.Route, foreign: Mapping[int, str]) -> list[tuple[str, str]]:
+    """Return interface and gateway of each way that a route leads; nowhere is one, multicast none."""
+    if route.kind in dumps.REJECTING:
+        return [("", "")]
+    hops = route.hops if route.kind == dumps.UNICAST else ()
+    return [(foreign[index], gateway) for index, gateway in hops if index in foreign]

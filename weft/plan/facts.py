@@ -9,7 +9,10 @@ from weft.model.base import Record
 
 
 class HostRoute(Record):
-    """A route of the host that weft did not add; ``destination`` is in CIDR form, '0.0.0.0/0' for the default."""
+    """A route of the host that weft did not add; ``destination`` is in CIDR form, '0.0.0.0/0' for the default.
+
+    ``interface`` is '' for a route that leads nowhere (blackhole, unreachable, prohibit).
+    """
 
     destination: str
     interface: str
@@ -49,6 +52,6 @@ class HostFacts(Record):
     @property
     def mtu(self) -> int:
         """MTU of the interface of the default route; the smallest of all uplinks without one; else 1500."""
-        default = [route.interface for route in self.routes if route.destination in ("0.0.0.0/0", "::/0")]
+        default = [r.interface for r in self.routes if r.destination in ("0.0.0.0/0", "::/0") and r.interface]
         candidates = [self.mtus[name] for name in (default or sorted(self.uplinks)) if name in self.mtus]
         return min(candidates, default=1500)
