@@ -1,4 +1,4 @@
-"""Objects as rtnetlink messages; pyroute2's message classes do the encoding.
+"""Objects as rtnetlink messages; pyroute2 does the encoding (messages.py).
 
 ``add``, ``remove`` and ``change`` return the requests for one object in the order in which they must be sent, none
 when nothing is to be done.  They look up what they need in the place that the object is for, so whatever they
@@ -11,7 +11,7 @@ import errno
 import socket
 from collections.abc import Collection
 from functools import singledispatch
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, NamedTuple
 
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg  # type: ignore[import-untyped]
@@ -20,7 +20,8 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg  # type: ignore[import-untyped]
 from pyroute2.netlink.rtnl.rtmsg import rtmsg  # type: ignore[import-untyped]
 
 from weft.kernel import dumps
-from weft.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, encode
+from weft.kernel.messages import Attributes, Ip, Mac, Number, Text, encode, nested
+from weft.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
 from weft.kernel.place import Place
 from weft.plan.objects import (
     PROTOCOL,
@@ -45,8 +46,6 @@ _IFA_F_NODAD = 0x02
 _NTF_PROXY = 0x08
 _NUD_PERMANENT = 0x80
 _NEW = NLM_F_CREATE | NLM_F_EXCL
-
-Attributes = list[tuple[str, Any]]
 
 
 class Request(NamedTuple):
@@ -77,48 +76,36 @@ def change(old: KernelObject, new: KernelObject, place: Place) -> list[Request]:
 # --- links ------------------------------------------------------------------------------------------------------
 
 
-def _link(
-    kind: int, options: int, attributes: Attributes, nothing: Collection[int] = (), **header: int
-) -> Request:
-    message = ifinfmsg()
-    for field, value in header.items():
-        message[field] = value
-    message["attrs"] = attributes
-    return Request(encode(message, kind, options), nothing)
-
-
-def _nested(*attributes: tuple[str, Any]) -> dict[str, Attributes]:
-    return {"attrs": list(attributes)}
+def _link(kind: int, options: int, attributes: Attributes, nothing: Collection[int] = (), **header: int) -> Request:
+    return Request(encode(ifinfmsg, kind, options, header, attributes), nothing)
 
 
 def _info(kind: str, *data: tuple[str, Any]) -> tuple[str, Any]:
-    inner: Attributes = [("IFLA_INFO_KIND", kind)]
-    if data:
-        inner.append(("IFLA_INFO_DATA", _nested(*data)))
-    return "IFLA_LINKINFO", _nested(*inner)
+    inner = (("IFLA_INFO_DATA", nested(*data)),) if data else ()
+    return "IFLA_LINKINFO", nested(("IFLA_INFO_KIND", kind), *inner)
 
 
 def _bridge_port(thing: Veth) -> tuple[str, Any]:
-    flags = _nested(("IFLA_BRPORT_ISOLATED", int(thing.isolated)), ("IFLA_BRPORT_MODE", int(thing.hairpin)))
-    return "IFLA_LINKINFO", _nested(("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", flags))
+    flags = nested(("IFLA_BRPORT_ISOLATED", int(thing.isolated)), ("IFLA_BRPORT_MODE", int(thing.hairpin)))
+    return "IFLA_LINKINFO", nested(("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", flags))
 
 
 def discard(name: str) -> Request:
     """Return what deletes the interface ``name``, whosever it is."""
-    return _link(_RTM_DELLINK, 0, [("IFLA_IFNAME", name)], nothing=(errno.ENODEV,))
+    return _link(_RTM_DELLINK, 0, [("IFLA_IFNAME", Text(name))], nothing=(errno.ENODEV,))
 
 
 def nameless(name: str) -> Request:
     """Return what takes the alias of the interface ``name`` away."""
-    return _link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", name), ("IFLA_IFALIAS", "")], nothing=(errno.ENODEV,))
+    return _link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", Text(name)), ("IFLA_IFALIAS", "")], nothing=(errno.ENODEV,))
 
 
 @add.register
 def _(thing: Bridge, place: Place) -> list[Request]:
-    wanted: Attributes = [("IFLA_IFNAME", thing.name), ("IFLA_ADDRESS", thing.mac), _info("bridge")]
+    wanted = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_ADDRESS", Mac(thing.mac)), _info("bridge")]
     # The kernel ignores an alias in the message that creates (rtnl_create_link() in net/core/rtnetlink.c).  An MTU
     # it takes there, but only one that is set later keeps the bridge from following its ports' (br_change_mtu()).
-    named: Attributes = [("IFLA_IFNAME", thing.name), ("IFLA_IFALIAS", thing.alias), ("IFLA_MTU", thing.mtu)]
+    named = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_IFALIAS", Text(thing.alias)), ("IFLA_MTU", thing.mtu)]
     return [_link(_RTM_NEWLINK, _NEW, wanted), _link(_RTM_NEWLINK, 0, named)]
 
 
@@ -126,27 +113,27 @@ def _(thing: Bridge, place: Place) -> list[Request]:
 def _(old: Bridge, new: KernelObject, place: Place) -> list[Request]:
     if not isinstance(new, Bridge):
         return [*remove(old, place), *add(new, place)]
-    wanted: Attributes = [
-        ("IFLA_IFNAME", new.name),
-        ("IFLA_ADDRESS", new.mac),
+    wanted = [
+        ("IFLA_IFNAME", Text(new.name)),
+        ("IFLA_ADDRESS", Mac(new.mac)),
         ("IFLA_MTU", new.mtu),
-        ("IFLA_IFALIAS", new.alias),
+        ("IFLA_IFALIAS", Text(new.alias)),
     ]
     return [_link(_RTM_NEWLINK, 0, wanted)]
 
 
 @add.register
 def _(thing: Veth, place: Place) -> list[Request]:
-    peer: Attributes = [("IFLA_IFNAME", thing.peer_name), ("IFLA_MTU", thing.mtu)]
+    peer = [("IFLA_IFNAME", Text(thing.peer_name)), ("IFLA_MTU", thing.mtu)]
     if thing.peer_mac:
-        peer.append(("IFLA_ADDRESS", thing.peer_mac))
+        peer.append(("IFLA_ADDRESS", Mac(thing.peer_mac)))
     if thing.peer_ns:
-        peer.append(("IFLA_NET_NS_FD", place.visits.descriptor(thing.peer_ns)))
-    wanted: Attributes = [("IFLA_IFNAME", thing.name), ("IFLA_MTU", thing.mtu)]
+        peer.append(("IFLA_NET_NS_FD", Number(place.visits.descriptor(thing.peer_ns))))
+    wanted = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_MTU", thing.mtu)]
     if thing.master:
-        wanted.append(("IFLA_MASTER", place.index(thing.master)))
-    wanted.append(_info("veth", ("VETH_INFO_PEER", _nested(*peer))))
-    named: Attributes = [("IFLA_IFNAME", thing.name), ("IFLA_IFALIAS", thing.alias)]
+        wanted.append(("IFLA_MASTER", Number(place.index(thing.master))))
+    wanted.append(_info("veth", ("VETH_INFO_PEER", nested(*peer))))
+    named = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_IFALIAS", Text(thing.alias))]
     if thing.isolated or thing.hairpin:
         named.append(_bridge_port(thing))
     return [_link(_RTM_NEWLINK, _NEW, wanted), _link(_RTM_NEWLINK, 0, named)]
@@ -156,15 +143,15 @@ def _(thing: Veth, place: Place) -> list[Request]:
 def _(old: Veth, new: KernelObject, place: Place) -> list[Request]:
     if not isinstance(new, Veth):
         return [*remove(old, place), *add(new, place)]
-    wanted: Attributes = [
-        ("IFLA_IFNAME", new.name),
+    wanted = [
+        ("IFLA_IFNAME", Text(new.name)),
         ("IFLA_MTU", new.mtu),
-        ("IFLA_IFALIAS", new.alias),
-        ("IFLA_MASTER", place.index(new.master) if new.master else 0),
+        ("IFLA_IFALIAS", Text(new.alias)),
+        ("IFLA_MASTER", Number(place.index(new.master) if new.master else 0)),
     ]
     requests = [_link(_RTM_NEWLINK, 0, wanted)]
     if new.master:
-        requests.append(_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", new.name), _bridge_port(new)]))
+        requests.append(_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", Text(new.name)), _bridge_port(new)]))
     return requests
 
 
@@ -180,15 +167,15 @@ def _(thing: Bridge | Veth, place: Place) -> list[Request]:
 
 @add.register
 def _(thing: Cable, place: Place) -> list[Request]:
-    peer = _nested(
-        ("IFLA_IFNAME", thing.right_name),
-        ("IFLA_ADDRESS", thing.right_mac),
+    peer = nested(
+        ("IFLA_IFNAME", Text(thing.right_name)),
+        ("IFLA_ADDRESS", Mac(thing.right_mac)),
         ("IFLA_MTU", thing.mtu),
-        ("IFLA_NET_NS_FD", place.visits.descriptor(thing.right_ns)),
+        ("IFLA_NET_NS_FD", Number(place.visits.descriptor(thing.right_ns))),
     )
-    wanted: Attributes = [
-        ("IFLA_IFNAME", thing.left_name),
-        ("IFLA_ADDRESS", thing.left_mac),
+    wanted = [
+        ("IFLA_IFNAME", Text(thing.left_name)),
+        ("IFLA_ADDRESS", Mac(thing.left_mac)),
         ("IFLA_MTU", thing.mtu),
         _info("veth", ("VETH_INFO_PEER", peer)),
     ]
@@ -207,9 +194,10 @@ def _(thing: Cable, place: Place) -> list[Request]:
 def _(thing: LinkUp, place: Place) -> list[Request]:
     if place.is_up(thing.name):
         return []
-    requests = [_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", thing.name)], flags=_IFF_UP, change=_IFF_UP)]
+    requests = [_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", Text(thing.name))], flags=_IFF_UP, change=_IFF_UP)]
     if thing.announce:
-        requests.append(_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", thing.name), ("IFLA_ADDRESS", thing.announce)]))
+        again = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_ADDRESS", Mac(thing.announce))]
+        requests.append(_link(_RTM_NEWLINK, 0, again))
     return requests
 
 
@@ -217,23 +205,23 @@ def _(thing: LinkUp, place: Place) -> list[Request]:
 def _(thing: LinkUp, place: Place) -> list[Request]:
     if not place.has(thing.name):
         return []
-    return [_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", thing.name)], (errno.ENODEV,), flags=0, change=_IFF_UP)]
+    return [_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", Text(thing.name))], (errno.ENODEV,), flags=0, change=_IFF_UP)]
 
 
 # --- addresses ----------------------------------------------------------------------------------------------------
 
 
-def _address(thing: InterfaceAddress, index: int, kind: int, flags: int, nothing: Collection[int]) -> Request:
+def _address(thing: InterfaceAddress, index: int, kind: int, options: int, nothing: Collection[int]) -> Request:
     interface = ip_interface(thing.cidr)
-    message = ifaddrmsg()
-    message["family"] = _family(interface.version)
-    message["prefixlen"] = interface.network.prefixlen
-    message["index"] = index
-    if interface.version == 6:
-        message["flags"] = _IFA_F_NODAD
-    local = str(interface.ip)
-    message["attrs"] = [("IFA_LOCAL", local), ("IFA_ADDRESS", thing.peer or local)]
-    return Request(encode(message, kind, flags), nothing)
+    header = {
+        "family": _family(interface.version),
+        "prefixlen": interface.network.prefixlen,
+        "index": index,
+        "flags": _IFA_F_NODAD if interface.version == 6 else 0,
+    }
+    local = Ip(interface.ip)
+    attributes = [("IFA_LOCAL", local), ("IFA_ADDRESS", Ip(thing.peer) if thing.peer else local)]
+    return Request(encode(ifaddrmsg, kind, options, header, attributes), nothing)
 
 
 @add.register
@@ -255,24 +243,24 @@ def _family(version: int) -> int:
 # --- routes ---------------------------------------------------------------------------------------------------------
 
 
-def _route(thing: Route, index: int, kind: int, flags: int, nothing: Collection[int] = ()) -> Request:
+def _route(thing: Route, index: int, kind: int, options: int, nothing: Collection[int] = ()) -> Request:
     destination = ip_network(thing.destination)
-    message = rtmsg()
-    message["family"] = _family(destination.version)
-    message["dst_len"] = destination.prefixlen
-    message["table"] = dumps.MAIN
-    message["proto"] = PROTOCOL
-    message["type"] = dumps.UNICAST
-    message["scope"] = _RT_SCOPE_UNIVERSE if thing.gateway or destination.version == 6 else _RT_SCOPE_LINK
-    attributes: Attributes = [("RTA_OIF", index)]
+    header = {
+        "family": _family(destination.version),
+        "dst_len": destination.prefixlen,
+        "table": dumps.MAIN,
+        "proto": PROTOCOL,
+        "type": dumps.UNICAST,
+        "scope": _RT_SCOPE_UNIVERSE if thing.gateway or destination.version == 6 else _RT_SCOPE_LINK,
+    }
+    attributes: list[tuple[str, Any]] = [("RTA_OIF", Number(index))]
     if destination.prefixlen:
-        attributes.append(("RTA_DST", str(destination.network_address)))
+        attributes.append(("RTA_DST", Ip(destination.network_address)))
     if thing.gateway:
-        attributes.append(("RTA_GATEWAY", thing.gateway))
+        attributes.append(("RTA_GATEWAY", Ip(thing.gateway)))
     if thing.metric:
-        attributes.append(("RTA_PRIORITY", thing.metric))
-    message["attrs"] = attributes
-    return Request(encode(message, kind, flags), nothing)
+        attributes.append(("RTA_PRIORITY", Number(thing.metric)))
+    return Request(encode(rtmsg, kind, options, header, attributes), nothing)
 
 
 @add.register
@@ -297,14 +285,15 @@ def _(thing: Route, place: Place) -> list[Request]:
 # --- proxy neighbours -------------------------------------------------------------------------------------------------
 
 
-def _proxy(thing: ProxyNeighbour, index: int, kind: int, flags: int, nothing: Collection[int] = ()) -> Request:
-    message = ndmsg()
-    message["family"] = int(socket.AF_INET6 if ":" in thing.address else socket.AF_INET)
-    message["ifindex"] = index
-    message["state"] = _NUD_PERMANENT
-    message["flags"] = _NTF_PROXY
-    message["attrs"] = [("NDA_DST", thing.address), ("NDA_PROTOCOL", PROTOCOL)]
-    return Request(encode(message, kind, flags), nothing)
+def _proxy(thing: ProxyNeighbour, index: int, kind: int, options: int, nothing: Collection[int] = ()) -> Request:
+    header = {
+        "family": _family(ip_address(thing.address).version),
+        "ifindex": index,
+        "state": _NUD_PERMANENT,
+        "flags": _NTF_PROXY,
+    }
+    attributes = [("NDA_DST", Ip(thing.address)), ("NDA_PROTOCOL", PROTOCOL)]
+    return Request(encode(ndmsg, kind, options, header, attributes), nothing)
 
 
 @add.register

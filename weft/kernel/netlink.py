@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from weft.kernel import attributes
 from weft.model.errors import KernelRefused
@@ -57,24 +57,6 @@ class Refused(NamedTuple):
 
     errno: int
     text: str
-
-
-class _Encodable(Protocol):
-    """What is used of pyroute2's message classes."""
-
-    data: bytearray
-
-    def encode(self) -> None: ...
-    def __getitem__(self, key: str) -> dict[str, int]: ...
-
-
-def encode(message: _Encodable, kind: int, flags: int = 0) -> bytes:
-    """Return ``message`` as octets that ask for an acknowledgement; ``request`` numbers it."""
-    header = message["header"]
-    header["type"] = kind
-    header["flags"] = NLM_F_REQUEST | NLM_F_ACK | flags
-    message.encode()
-    return bytes(message.data)
 
 
 def frame(kind: int, flags: int, body: bytes) -> bytes:
