@@ -91,7 +91,7 @@ class Naming:
                 self._servers.ensure(standard)
         server = self._server_for(container, networks)
         if server is not None:
-            self._open_port(self._servers.ensure(server))
+            self._servers.ensure(server, self._open_port)
 
     def abandon(self, container: Container, wishes: Iterable[Wish]) -> None:
         """Take back what ``prepare`` did, because attaching failed."""

@@ -26,6 +26,8 @@ from weft.plan.names import FIRST_VIEW_PORT, STANDARD_PORT, HostEntry, NameServe
 
 log = logging.getLogger("weft")
 
+#: Seconds for which names that servers have to be told of are gathered.
+GATHER = 0.02
 #: Seconds between two starts of a server that keeps dying.
 RESTART_INTERVAL = 0.5
 
@@ -69,6 +71,8 @@ class ResolverSupervisor:
         self._servers: dict[str, Supervised] = {}
         #: Names outside the zones of their network: network id → endpoint id → names.
         self._outside: dict[str, dict[str, tuple[str, ...]]] = {}
+        #: Networks whose servers do not know yet which names they answer alone.
+        self._untold: set[str] = set()
         self._epoll = select.epoll()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
@@ -170,7 +174,7 @@ class ResolverSupervisor:
         if entry.outside or self._outside.get(entry.network_id, {}).get(entry.endpoint_id):
             with self._lock:
                 self._remember(entry)
-                self._tell_servers_of(entry.network_id)
+                self._tell_later(entry.network_id)
 
     def withdraw(self, network_id: str, endpoint_id: str) -> None:
         """Forget the names of an endpoint; one that has none is no error."""
@@ -178,7 +182,7 @@ class ResolverSupervisor:
         if self._outside.get(network_id, {}).get(endpoint_id):
             with self._lock:
                 self._remember(HostEntry(network_id=network_id, endpoint_id=endpoint_id, lines=()))
-                self._tell_servers_of(network_id)
+                self._tell_later(network_id)
 
     def forget_network(self, network_id: str) -> None:
         """End the servers of all views that the network is part of, and forget its names."""
@@ -199,6 +203,14 @@ class ResolverSupervisor:
         members.pop(entry.endpoint_id, None)
         if entry.outside:
             members[entry.endpoint_id] = entry.outside
+
+    def _tell_later(self, network_id: str) -> None:
+        """Have the servers of a network told by the watching thread, which does it once for all that come together.
+
+        All names of the network are written then, and read again, for which whoever attaches should not wait.
+        """
+        self._untold.add(network_id)
+        os.eventfd_write(self._wake, 1)
 
     def _tell_servers_of(self, network_id: str) -> None:
         for key, supervised in self._servers.items():
@@ -332,7 +344,12 @@ class ResolverSupervisor:
                 return
             with suppress(BlockingIOError):
                 os.eventfd_read(self._wake)
+            if self._untold:
+                time.sleep(GATHER)
             with self._lock:
+                untold, self._untold = self._untold, set()
+                for network_id in untold:
+                    self._tell_servers_of(network_id)
                 states = [self._revive(supervised) for supervised in self._servers.values()]
             down = not all(states)
             self._cut_logs()
