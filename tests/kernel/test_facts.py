@@ -47,7 +47,7 @@ def test_what_weft_makes_changes_no_fact(kernel: LinuxKernel) -> None:
 
 
 def test_routes_of_a_vpn_are_seen(kernel: LinuxKernel, machine: Host) -> None:
-    """In a table of their own, as wg-quick and others keep them; also over several gateways."""
+    """In a table of their own, as wg-quick and others keep them; also over several gateways, and to nowhere."""
     before = kernel.facts()
     machine.ip(
         "link add tun0 mtu 1420 type veth peer name far",
@@ -64,6 +64,7 @@ def test_routes_of_a_vpn_are_seen(kernel: LinuxKernel, machine: Host) -> None:
         HostRoute(destination="10.67.0.0/16", interface="tun0"),
         HostRoute(destination="10.68.0.0/16", interface="tun0", gateway="10.66.0.2"),
         HostRoute(destination="10.68.0.0/16", interface="tun0", gateway="10.66.0.3"),
+        HostRoute(destination="10.69.0.0/16", interface=""),
     }
     assert facts.mtus["tun0"] == 1420
 

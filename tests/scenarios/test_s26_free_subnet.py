@@ -23,6 +23,8 @@ def host(hosts: Hosts, lan: Lan) -> Host:
     host = hosts.host("h1", lan)
     host.ip(
         "link add office type veth peer name office-switch",
+        "link set office addrgenmode none",
+        "link set office-switch addrgenmode none",
         "link set office up",
         "link set office-switch up",
         "address add 10.20.0.1/24 dev office",
@@ -33,6 +35,8 @@ def host(hosts: Hosts, lan: Lan) -> Host:
         "route add fd00:20:0:1::/64 via 2001:db8:1:0:ffff:ffff:ffff:fffe",
         # A VPN, in a table of its own, as wg-quick(8) makes it; half of the pool by one route.
         "link add vpn type veth peer name vpn-far",
+        "link set vpn addrgenmode none",
+        "link set vpn-far addrgenmode none",
         "link set vpn up",
         "link set vpn-far up",
         "route add 10.20.8.0/21 dev vpn table 51820",
@@ -60,7 +64,7 @@ def create(host: Host, name: str, *options: str) -> list[str]:
 
 
 def test_what_is_free_is_chosen_until_nothing_is(host: Host) -> None:
-    """Then the error says which pools, and nothing of the network is left; a range that is given back is given again."""
+    """Then the error says which pools, and nothing of the network is left; what is given back is given again."""
     assert [create(host, f"n{number}") for number in range(3)] == [[subnet] for subnet in FREE]
     said = refusal(host, "network", "create", "one-too-many")
     assert "10.20.0.0/20 (in /24)" in said and "hint" in said

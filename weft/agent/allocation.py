@@ -77,7 +77,7 @@ class Allocation:
             network_id=network.id,
             container_id=container.id,
             interface=interface,
-            port=port_name(identifier),
+            port="" if network.driver == "ptp" else port_name(identifier),
             mac=mac,
             addresses=tuple(addresses),
             aliases=wish.aliases,
