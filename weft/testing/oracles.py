@@ -71,7 +71,7 @@ def assert_clean(before: Snapshot, host: Host, networks: Sequence[str] = (), wit
 
 
 def _lasting(lines: list[str]) -> list[str]:
-    """Return the differences without descriptors that are gone: ``before`` may have been taken while the agent looked."""
+    """Return the differences but for descriptors that are gone: the agent may have been looking ``before``."""
     return [line for line in lines if not line.startswith("- descriptor ")]
 
 
