@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
+from weft.agent import wiring
 from weft.agent.core import Core
 from weft.agent.events import now
 from weft.model.container import Namespace
@@ -28,6 +29,8 @@ PATIENCE = 0.5
 #: The share of its time that the reconciler may spend on looking, and the seconds after which it looks all the same.
 SHARE = 0.1
 LONGEST_REST = 1.0
+#: Seconds between two glances at the filters during such a rest.
+GLANCE = 0.2
 #: Seconds between audits when nothing was noticed.
 AUDIT = 60.0
 
@@ -103,7 +106,7 @@ class Reconciler:
             noticed = self._kicked.wait(AUDIT)
             if self._closing.is_set():
                 return
-            if noticed:
+            if noticed and self._filters_stand():
                 self._settle()
             began = time.monotonic()
             try:
@@ -113,8 +116,29 @@ class Reconciler:
                 log.error("cannot repair: %s", error)
             except Exception:
                 log.exception("defect while repairing")
-            # Every change of weft's own is noticed too; looking at a large host must not become its main work.
-            self._closing.wait(min((time.monotonic() - began) / SHARE, LONGEST_REST))
+            self._rest(min((time.monotonic() - began) / SHARE, LONGEST_REST))
+
+    def _rest(self, seconds: float) -> None:
+        """Do not look for ``seconds``, unless somebody has taken a filter away meanwhile or changed it.
+
+        Every change of weft's own is noticed too; looking at a large host must not become its main work.
+        """
+        end = time.monotonic() + seconds
+        noticed = False
+        while (left := end - time.monotonic()) > 0 and not self._closing.is_set():
+            if not self._kicked.wait(left):
+                break
+            self._kicked.clear()
+            noticed = True
+            if not self._filters_stand():
+                break
+            self._closing.wait(min(left, GLANCE))
+        if noticed:
+            self._kicked.set()
+
+    def _filters_stand(self) -> bool:
+        core = self._core
+        return core.kernel.intact(wiring.base(core.state, core.host))
 
     def _settle(self) -> None:
         """Wait until a burst of changes is over."""

@@ -27,12 +27,17 @@ PortOfView = Callable[[str], int | None]
 def host_objects(state: State, host: Host) -> Objects:
     """Return what the host holds for itself and its networks, whatever is attached; without networks, nothing."""
     networks = tuple(state.networks.values())
-    objects = list(host_plan.base(host)) if networks else []
+    objects = list(base(state, host))
     for network in networks:
         objects.extend(network_objects(state, host, network))
     objects.extend(forwarding.plan(networks, host))
     objects.extend(admission.plan(networks, host))
     return tuple(objects)
+
+
+def base(state: State, host: Host) -> Objects:
+    """Return what every network of the host relies on: the tables of nftables, as long as there is a network."""
+    return host_plan.base(host) if state.networks else ()
 
 
 def network_objects(state: State, host: Host, network: Network) -> Objects:

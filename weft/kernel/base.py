@@ -36,6 +36,9 @@ class Kernel(Protocol):
         tables to look at, and what the latter are compared with.
         """
 
+    def intact(self, tables: Objects) -> bool:
+        """Whether ``tables`` of nftables stand just so, whatever is in their sets; costs little on any host."""
+
     def facts(self) -> HostFacts:
         """Return the host as it is without weft."""
 

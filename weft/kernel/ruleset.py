@@ -122,6 +122,17 @@ class Ruleset:
                 found.extend(elements.listed(family, tables.listing(self.nft, family)))
         return found
 
+    def intact(self, wanted: Iterable[Table]) -> bool:
+        """Whether the tables stand as wanted; their elements are not looked at."""
+        try:
+            return all(self._stands(table) for table in wanted)
+        except (NftError, WeftError, OSError):
+            return False
+
+    def _stands(self, table: Table) -> bool:
+        text = tables.printed(self.nft, table.family)
+        return text is not None and self._forms.match(text, [table]) is not None
+
     def _candidates(self, family: Family) -> tuple[Table, ...]:
         return (self._applied[family],) if family in self._applied else ()
 

@@ -77,6 +77,9 @@ class SteppingKernel:
     def observe(self, desired: Objects = ()) -> tuple[AnyObject, ...]:
         return self._kernel.observe(desired)
 
+    def intact(self, tables: Objects) -> bool:
+        return self._kernel.intact(tables)
+
     def facts(self) -> HostFacts:
         return self._kernel.facts()
 

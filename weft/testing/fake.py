@@ -113,6 +113,10 @@ class FakeKernel(Kernel):
             read = [(setting, self._state.sysctl(setting.path)) for setting in settings_of(desired)]
             return (*present, *(replace(setting, value=value) for setting, value in read if value is not None))
 
+    def intact(self, tables: Objects) -> bool:
+        with self._lock:
+            return all(table in self._state.objects.values() for table in tables)
+
     def facts(self) -> HostFacts:
         with self._lock:
             facts, state = self._state.facts, self._state
