@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterable
 
 from weft.model.errors import InvalidAddress, KernelRefused, PortInUse
+from weft.model.network import parse_address
 from weft.model.ports import RELAYED, PublishedPort
 
 _TYPES = {
@@ -77,10 +78,16 @@ class Reservations:
         self._owners[held] = owner
 
     def _blame(self, port: PublishedPort) -> None:
-        """Raise the better error where the port is held by a publication for another address of the host."""
+        """Raise the better error where the port is held by a publication for every address, or for one of every."""
         for (protocol, host_ip, number), owner in self._owners.items():
-            if (protocol, number) == (port.protocol, port.host_port):
+            if (protocol, number) == (port.protocol, port.host_port) and _overlap(host_ip, port.host_ip):
                 raise PortInUse(f"port {_text(port)} is published by {owner!r} on {host_ip}", owner=owner) from None
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two bind addresses are of one IP version and at least one of them is that of all addresses."""
+    first, second = parse_address(one), parse_address(other)
+    return first.version == second.version and (first.is_unspecified or second.is_unspecified)
 
 
 def _bind(port: PublishedPort, fresh: bool) -> socket.socket | None:

@@ -165,11 +165,14 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread and close the socket."""
+        """End the thread and close the socket; again is fine."""
+        if self._end < 0:
+            return
         os.eventfd_write(self._end, 1)
         self._thread.join()
         self._sock.close()
         os.close(self._end)
+        self._end = -1
 
     def _loop(self, serve: Callable[[], None]) -> None:
         while True:
