@@ -26,7 +26,6 @@ from weft.model.errors import (
     ContainerRunning,
     InvalidInput,
     InvalidOption,
-    NameTaken,
 )
 from weft.model.network import Network
 from weft.model.requests import Attach, Connect, Disconnect, Run
@@ -389,7 +388,7 @@ class Containers:
                 checked.container_for_attach(request, state), namespace=namespace, state="running", pid=request.pid or 0
             )
         if known.managed or known.namespace is None or known.namespace.inode != namespace.inode:
-            raise NameTaken(f"the name {known.name!r} belongs to another container", owner=known.id)
+            raise checked.name_taken(known)
         return checked.container_attached_again(known, request, state)
 
     def _is_connected(self, container: Container, network_id: str) -> bool:

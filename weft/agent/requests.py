@@ -62,6 +62,15 @@ def container_for_attach(request: Attach, state: State) -> Container:
     return _attached(request, state)
 
 
+def name_taken(holder: Container) -> NameTaken:
+    """Return the error for a name that ``holder`` has."""
+    return NameTaken(
+        f"the name {holder.name!r} belongs to container {holder.id[:12]}",
+        "Remove it, or choose another name.",
+        owner=holder.id,
+    )
+
+
 def container_attached_again(known: Container, request: Attach, state: State) -> Container:
     """Return the record of an attached namespace with the further networks of ``request``."""
     settled = {"-p": request.publish, "--expose": request.expose, "--link": request.links}
@@ -104,14 +113,10 @@ def check_connectable(container: Container, network: Network) -> None:
 
 def _common(request: Common, state: State) -> Container:
     identifier = new_id()
-    name = check_name(request.name, "container name") if request.name else identifier[:12]
+    name = identifier[:12] if request.name is None else check_name(request.name, "container name")
     holder = state.container_named(name)
     if holder is not None:
-        raise NameTaken(
-            f"the name {name!r} belongs to container {holder.id[:12]}",
-            "Remove it, or choose another name.",
-            owner=holder.id,
-        )
+        raise name_taken(holder)
     mode, peer, networks = _networks(request.networks, state)
     container = Container(
         id=identifier,
