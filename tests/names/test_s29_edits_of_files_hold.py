@@ -118,6 +118,17 @@ def test_lines_that_weft_no_longer_needs_go_but_edited_ones_stay(files: Containe
     assert "192.0.2.9\tdb" in files.hosts.read_text()
 
 
+@pytest.mark.parametrize(("again", "now"), [("10.1.0.3", "192.0.2.9"), ("10.1.0.77", "10.1.0.77")])
+def test_an_edited_line_of_what_goes_and_comes_back_is_changed_if_it_comes_with_another_address(
+    files: ContainerFiles, again: str, now: str
+) -> None:
+    _edit(files.hosts, "10.1.0.3\tdb", "192.0.2.9\tdb")
+    files.update_hosts(_hosts(db=()))
+    files.update_hosts(_hosts(own="10.1.0.50", db=()))
+    files.update_hosts(_hosts(own="10.1.0.50", db=(again,)))
+    assert [line.split()[0] for line in files.hosts.read_text().splitlines() if "\tdb " in line] == [now]
+
+
 def test_a_second_address_is_put_beside_the_first(files: ContainerFiles) -> None:
     files.update_hosts(_hosts(db=("10.1.0.3", "fd01::3")))
     lines = [line for line in files.hosts.read_text().splitlines() if "postgres" in line]

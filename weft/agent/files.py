@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from weft.model.base import Record, decode, encode
+from weft.model.base import Record, decode, encode, replace
 from weft.model.errors import WeftError
 from weft.plan import hostsfile, resolvconf
 from weft.plan.managed import IsEditOf, Lines, merge
@@ -25,10 +25,11 @@ _MANAGED = "managed.json"
 
 
 class Managed(Record):
-    """The lines of weft's in a container's files."""
+    """The lines of weft's in a container's files, and those that it has taken away and may put back changed."""
 
     hosts: Lines = ()
     resolv: Lines = ()
+    parted: Lines = ()
 
 
 class ContainerFiles:
@@ -55,14 +56,16 @@ class ContainerFiles:
     def update_hosts(self, hosts: Lines) -> None:
         """Bring weft's lines of the hosts file to ``hosts`` and leave the others; no file is no error."""
         before = self._managed()
-        if before.hosts != hosts and _update(self.hosts, before.hosts, hosts, hostsfile.is_edit_of):
-            self._remember(Managed(hosts=hosts, resolv=before.resolv))
+        if before.hosts == hosts:
+            return
+        if _update(self.hosts, before.hosts, hosts, hostsfile.is_edit_of, before.parted):
+            self._remember(replace(before, hosts=hosts, parted=_parted(before, hosts)))
 
     def update_resolv(self, resolv: Lines) -> None:
         """Bring weft's lines of resolv.conf to ``resolv`` and leave the others; no file is no error."""
         before = self._managed()
         if before.resolv != resolv and _update(self.resolv, before.resolv, resolv, resolvconf.is_edit_of):
-            self._remember(Managed(hosts=before.hosts, resolv=resolv))
+            self._remember(replace(before, resolv=resolv))
 
     def remove(self) -> None:
         """Delete the files; the directory stays."""
@@ -82,13 +85,21 @@ class ContainerFiles:
         fresh.rename(self._directory / _MANAGED)
 
 
-def _update(path: Path, before: Lines, after: Lines, is_edit_of: IsEditOf) -> bool:
+def _parted(before: Managed, hosts: Lines) -> Lines:
+    """Return the lines whose slots are not in ``hosts`` and may come back."""
+    present = {line.slot for line in hosts}
+    gone = {line.slot: line for line in (*before.parted, *before.hosts) if line.slot not in present}
+    return tuple(line for slot, line in gone.items() if hostsfile.may_return(slot))
+
+
+def _update(path: Path, before: Lines, after: Lines, is_edit_of: IsEditOf, parted: Lines = ()) -> bool:
     """Merge ``after`` into the file; return whether there is a file."""
     try:
         current = _get(path)
     except FileNotFoundError:
         return False
-    _put(path, [line.text for line in after] if current is None else merge(current, before, after, is_edit_of))
+    fresh = [line.text for line in after]
+    _put(path, fresh if current is None else merge(current, before, after, is_edit_of, parted))
     return True
 
 

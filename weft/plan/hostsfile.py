@@ -19,6 +19,8 @@ _STANDARD = (
     ("ff02::2", "ip6-allrouters"),
 )
 
+_LINK = "link "
+
 
 class Linked(Record):
     """A container as the receiver of a link to it sees it: ``addresses`` are those where the two meet."""
@@ -42,8 +44,13 @@ def hosts_file(container: Container, endpoints: Iterable[Endpoint], links: Itera
         lines += [_line(f"own {endpoint.id}", address, own) for address in endpoint.addresses]
     for link in links:
         names = (link.alias, link.name, link.id[:SHORT_ID])
-        lines += [_line(f"link {link.alias}", address, names) for address in link.addresses]
+        lines += [_line(f"{_LINK}{link.alias}", address, names) for address in link.addresses]
     return tuple(lines)
+
+
+def may_return(slot: str) -> bool:
+    """Whether a slot that is gone may come back: that of a link does with its target; other endpoints are new ones."""
+    return slot.startswith(_LINK)
 
 
 def is_edit_of(line: str, ours: str) -> bool:

@@ -24,12 +24,13 @@ Lines = tuple[Line, ...]
 IsEditOf = Callable[[str, str], bool]
 
 
-def merge(current: Sequence[str], before: Lines, after: Lines, is_edit_of: IsEditOf) -> list[str]:
+def merge(current: Sequence[str], before: Lines, after: Lines, is_edit_of: IsEditOf, parted: Lines = ()) -> list[str]:
     """Return the lines of the file ``current`` with weft's lines turned from ``before`` into ``after``.
 
     A slot that is the same in both is left alone, whatever has become of it in the file.  A changed one replaces
     weft's old line, or what somebody made of that.  A slot that is gone takes weft's line along, but not an edited
-    one: weft has nothing to say there any more.  New lines follow the last of weft's.
+    one: weft has nothing to say there any more.  When such a slot comes back (``parted`` are those that went, with what
+    they said last) and says something else, that replaces the edit.  New lines follow the last of weft's.
     """
     new = {line.slot: line.text for line in after}
     touched = [line for line in before if new.get(line.slot) != line.text]
@@ -43,9 +44,16 @@ def merge(current: Sequence[str], before: Lines, after: Lines, is_edit_of: IsEdi
         if place is not None:
             result[place] = new.get(line.slot)
     lines = [text for text in result if text is not None]
+    last = {line.slot: line.text for line in parted}
     for slot, text in new.items():
-        if slot not in untouched and text not in lines:
+        if slot in untouched or text in lines:
+            continue
+        edits = (n for n, line in enumerate(lines) if line not in ours and is_edit_of(line, last[slot]))
+        place = next(edits, None) if slot in last else None
+        if place is None:
             lines.insert(_end_of_ours(lines, ours), text)
+        elif last[slot] != text:
+            lines[place] = text
     return lines
 
 

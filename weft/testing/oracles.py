@@ -96,7 +96,7 @@ def _kernel(space: Space) -> Iterator[str]:
     for entry in space.run_json("bridge", "-j", "fdb", "show"):
         if entry["state"] in ("permanent", "static"):  # the others are learned
             yield _line("fdb", entry)
-    yield from _ruleset(space)
+    yield from ruleset(space)
     yield from space.call(lambda: list(_sysctls()))
 
 
@@ -111,7 +111,7 @@ def _addresses(space: Space) -> Iterator[str]:
             yield _line("address", {"dev": link["ifname"], **address})
 
 
-def _ruleset(space: Space) -> Iterator[str]:
+def ruleset(space: Space) -> Iterator[str]:
     """Yield tables, sets, their elements and chains; rules with their place in the chain, which matters."""
     places: Counter[tuple[str, str, str]] = Counter()
     for entry in space.run_json("nft", "-j", "--stateless", "list", "ruleset").get("nftables", ()):
