@@ -82,6 +82,19 @@ def test_an_edited_element_is_noticed_and_repaired(kernel: LinuxKernel, machine:
     assert machine.run("nft", "--handle", "--terse", "list", "ruleset").stdout == before
 
 
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_glance_tells_whether_the_tables_stand(kernel: LinuxKernel, machine: Host, edit: str) -> None:
+    """It looks at chains and rules only, so elements make no difference to it, nor to what it costs."""
+    wanted = (BRIDGE_TABLE, INET_TABLE)
+    assert not kernel.intact(wanted)
+    kernel.apply(additions((*network(), *guard())))
+    assert kernel.intact(wanted)
+    machine.run("nft", "flush", "set", "inet", "weft", "bridges")
+    assert kernel.intact(wanted)
+    machine.run("nft", edit)
+    assert not kernel.intact(wanted)
+
+
 def test_an_agent_that_starts_recognises_the_tables_of_its_predecessor(kernel: LinuxKernel, machine: Host) -> None:
     """It does not write them anew, so nothing is interrupted."""
     desired = (*network(), *guard())

@@ -22,7 +22,7 @@ from weft.model.base import replace
 from weft.model.container import Namespace
 from weft.model.errors import NamespaceNotFound, WeftError
 from weft.plan.facts import HostFacts
-from weft.plan.objects import Admission, AnyObject, Bridge, Manager, Objects, Sysctl, Veth
+from weft.plan.objects import Admission, AnyObject, Bridge, Manager, Objects, Sysctl, Table, Veth
 from weft.plan.operations import Add, Change, Operation, Remove, describe
 
 
@@ -116,6 +116,9 @@ class LinuxKernel:
         except NftError as error:
             commands = [f"nft list table {family} weft" for family in FAMILIES]
             raise refusal(error.errno, commands, str(error)) from error
+
+    def intact(self, tables: Objects) -> bool:
+        return self._ruleset.intact([thing for thing in tables if isinstance(thing, Table)])
 
     def _managers(self) -> tuple[Manager, ...]:
         return admission.managers(self._ruleset.nft)
