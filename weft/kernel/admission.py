@@ -2,13 +2,14 @@
 
 A drop in any table wins over every accept of weft's, so each manager is asked through the hook that it documents:
 Docker's chain DOCKER-USER (docs.docker.com, 'Packet filtering and firewalls'), firewalld's zone 'trusted'
-(firewall-cmd(1)), ufw's route rules (ufw(8)).  Their own programs are run, with argument lists and never a shell;
+(firewall-cmd(1)), ufw's rules (ufw(8)).  Their own programs are run, with argument lists and never a shell;
 nothing else in this room starts a process.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
@@ -17,21 +18,22 @@ from contextlib import suppress
 from weft.kernel.nftables import Nft, NftError
 from weft.model.errors import KernelRefused, Unsupported
 from weft.model.identity import BRIDGE_PREFIX
-from weft.plan import commands
+from weft.plan import commands, ufw
 from weft.plan.objects import Admission, Manager
 
 #: How long another firewall's program may take, in seconds.  iptables waits for its lock for half of that.
 _TIMEOUT_S = 10
 _WAIT = ("-w", "5")
 
-#: Chain by which a manager is known and in which its rules for weft's bridges are seen: for IPv4, for IPv6.
-_CHAINS: dict[Manager, tuple[str, str]] = {
-    "docker": ("DOCKER-USER", "DOCKER-USER"),
-    "ufw": ("ufw-user-forward", "ufw6-user-forward"),
+#: Chains in which a manager's rules for weft's bridges are seen, for IPv4 and for IPv6; it is known by the first.
+_CHAINS: dict[Manager, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "docker": (("DOCKER-USER",), ("DOCKER-USER",)),
+    "ufw": (("ufw-user-forward", "ufw-user-input"), ("ufw6-user-forward", "ufw6-user-input")),
 }
 #: The table of firewalld's nftables backend.
 _FIREWALLD = "firewalld"
 _ZONE = "--zone=trusted"
+_IN_OR_OUT = re.compile(r" -[io] (\S+)")
 
 
 def managers(nft: Nft) -> tuple[Manager, ...]:
@@ -42,7 +44,7 @@ def managers(nft: Nft) -> tuple[Manager, ...]:
         chains = []
     names = {chain["name"] for chain in chains if (chain["family"], chain["table"]) == ("ip", "filter")}
     names |= _legacy_chains()
-    found: list[Manager] = [manager for manager, (chain, _) in _CHAINS.items() if chain in names]
+    found: list[Manager] = [manager for manager, (chains, _) in _CHAINS.items() if chains[0] in names]
     if any(chain["table"] == _FIREWALLD for chain in chains):
         found.append("firewalld")
     return tuple(sorted(found))
@@ -74,8 +76,8 @@ def add(thing: Admission) -> None:
             if not _succeeds("firewall-cmd", _ZONE, f"--query-interface={thing.interface}"):
                 _run(thing, "firewall-cmd", _ZONE, f"--add-interface={thing.interface}")
         case "ufw":
-            for side in ("in", "out"):
-                _run(thing, "ufw", "route", "allow", side, "on", thing.interface)
+            for words in ufw.allow(thing.interface):
+                _run(thing, "ufw", *words)
 
 
 def remove(thing: Admission) -> None:
@@ -91,18 +93,18 @@ def remove(thing: Admission) -> None:
                 if _succeeds("firewall-cmd", _ZONE, f"--query-interface={thing.interface}"):
                     _run(thing, "firewall-cmd", _ZONE, f"--remove-interface={thing.interface}")
             case "ufw":
-                for side in ("in", "out"):
-                    _run(thing, "ufw", "route", "delete", "allow", side, "on", thing.interface)
+                for words in ufw.delete(thing.interface):
+                    _run(thing, "ufw", *words)
 
 
 def _docker_rules(interface: str) -> Iterator[tuple[str, ...]]:
     for side in ("-i", "-o"):
-        yield (_CHAINS["docker"][0], side, interface, "-j", "ACCEPT")
+        yield ("DOCKER-USER", side, interface, "-j", "ACCEPT")
 
 
 def _docker_programs() -> list[str]:
     """Return the iptables program for each IP version that Docker has a chain for; IPv6 may have none."""
-    found = [_holder(family, chain) for family, chain in zip(("iptables", "ip6tables"), _CHAINS["docker"], strict=True)]
+    found = [_holder(family, "DOCKER-USER") for family in ("iptables", "ip6tables")]
     if found[0] is None:
         raise Unsupported("Docker's chain DOCKER-USER is not there", "Is Docker running?")
     return [program for program in found if program]
@@ -135,18 +137,30 @@ def _admitted(manager: Manager) -> dict[str, bool]:
     """Return the interfaces that a manager lets pass, and whether it does so in every direction and IP version."""
     if manager == "firewalld":
         return {name: True for line in _lines("firewall-cmd", _ZONE, "--list-interfaces") for name in line.split()}
-    found: dict[str, set[tuple[str, str]]] = {}
+    found: dict[str, list[bool]] = {}
     held = 0
-    for family, chain in zip(("iptables", "ip6tables"), _CHAINS[manager], strict=True):
-        program = _holder(family, chain)
+    for family, chains in zip(("iptables", "ip6tables"), _CHAINS[manager], strict=True):
+        program = _holder(family, chains[0])
         if program is None:
             continue
         held += 1
-        for line in _lines(program, *_WAIT, "-S", chain):
-            match line.split():
-                case ["-A", _, "-i" | "-o" as side, name, "-j", "ACCEPT"]:
-                    found.setdefault(name, set()).add((family, side))
-    return {name: len(rules) == 2 * held for name, rules in found.items()}
+        lines = {line for chain in chains for line in _lines(program, *_WAIT, "-S", chain)}
+        for name in {word for line in lines for word in _IN_OR_OUT.findall(line)}:
+            expected = _as_listed(manager, name, chains)
+            if expected & lines:
+                found.setdefault(name, []).append(expected <= lines)
+    return {name: wholes == [True] * held for name, wholes in found.items()}
+
+
+def _as_listed(manager: Manager, interface: str, chains: tuple[str, ...]) -> set[str]:
+    """Return the rules for an interface as 'iptables -S' lists them."""
+    rules = {f"-A {chains[0]} {side} {interface} -j ACCEPT" for side in ("-i", "-o")}
+    if manager == "ufw":
+        rules |= {
+            f"-A {chains[1]} -i {interface} -p {protocol} -m multiport --dports {ufw.NAME_PORTS} -j ACCEPT"
+            for protocol in ("udp", "tcp")
+        }
+    return rules
 
 
 # --- running --------------------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Asking other firewalls on the host to let weft's bridges pass.
 
 A packet passes only if every table lets it, so weft's own accept does not open what another manager closes.  Each of
-them documents a place for such wishes, and weft uses that one: the chain DOCKER-USER, a zone of firewalld, a route
-rule of ufw.  What weft's own tables forbid stays forbidden, for the same reason.
+them documents a place for such wishes, and weft uses that one: the chain DOCKER-USER, a zone of firewalld, rules
+of ufw.  What weft's own tables forbid stays forbidden, for the same reason.
 """
 
 from __future__ import annotations

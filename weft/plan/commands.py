@@ -12,6 +12,7 @@ from functools import singledispatch
 
 from weft.model.container import Namespace
 from weft.model.ports import PROTOCOLS
+from weft.plan import ufw
 from weft.plan.objects import (
     PROTOCOL,
     Admission,
@@ -287,8 +288,7 @@ def _admission(thing: Admission, adding: bool) -> Commands:
             verb = "--add-interface" if adding else "--remove-interface"
             return (_line("firewall-cmd", "--zone=trusted", f"{verb}={name}"),)
         case "ufw":
-            verbs = ("route",) if adding else ("route", "delete")
-            return tuple(_line("ufw", *verbs, "allow", side, "on", name) for side in ("in", "out"))
+            return tuple(_line("ufw", *words) for words in (ufw.allow if adding else ufw.delete)(name))
 
 
 @add.register

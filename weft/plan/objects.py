@@ -230,7 +230,7 @@ class Admission(KernelObject):
     """Another firewall on the host lets a bridge of weft's pass, through the hook that it documents for that.
 
     ``manager`` 'docker' is a pair of rules in the chain DOCKER-USER, 'firewalld' puts the bridge into the zone
-    'trusted', 'ufw' is a pair of route rules.
+    'trusted', 'ufw' is a pair of route rules and one of rules for the name servers.
     """
 
     manager: Manager
