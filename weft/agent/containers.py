@@ -230,14 +230,29 @@ class Containers:
         with core.lock:
             network = core.state.find_network(name)
             container = core.state.find_container(request.container)
-            if container.state == "running":
-                return self.detach(container.id, network.id, dry_run)
             if not any(wish.network_id == network.id for wish in container.wishes):
                 core.state.endpoint(container, network)  # raises EndpointNotFound
-            if not dry_run:
-                remaining = tuple(wish for wish in container.wishes if wish.network_id != network.id)
-                core.state.commit(replace(container, wishes=remaining))
+            if CABLE_LABEL in network.labels:
+                return self._pull(network, container, dry_run)
+            return self._leave(container, network, dry_run)
+
+    def _leave(self, container: Container, network: Network, dry_run: bool) -> Outcome:
+        if container.state == "running":
+            return self.detach(container.id, network.id, dry_run)
+        if not dry_run:
+            remaining = tuple(wish for wish in container.wishes if wish.network_id != network.id)
+            self._core.state.commit(replace(container, wishes=remaining))
         return Outcome(result={"id": container.id, "name": container.name})
+
+    def _pull(self, cable: Network, asked: Container, dry_run: bool) -> Outcome:
+        """Take a cable away, both ends, whichever was asked for: one that hangs in the air is of no use."""
+        state = self._core.state
+        ends = [c for c in state.containers.values() if any(wish.network_id == cable.id for wish in c.wishes)]
+        outcomes = [self._leave(end, cable, dry_run) for end in ends]
+        if not dry_run and cable.id in state.networks:
+            state.commit(drop=(cable,))
+        operations = dict.fromkeys(command for outcome in outcomes for command in outcome.operations)
+        return Outcome(result={"id": asked.id, "name": asked.name}, operations=tuple(operations))
 
     def vanished(self, identifier: str) -> None:
         """Clean up after an attached namespace that is gone."""

@@ -59,7 +59,7 @@ class Naming:
                 self._use(container, server.view.key)
             for endpoint in wiring.live_endpoints(state, container):
                 servers |= self._standard(state.networks[endpoint.network_id])
-                entries.append(self._entry(container, endpoint))
+            entries += self._entries(container)
         for network in state.networks.values():
             servers |= {key: server for key, server in self._standard(network).items() if self._servers.port(key)}
         self._servers.sync(servers.values(), entries)
@@ -102,9 +102,8 @@ class Naming:
 
     def attached(self, container: Container) -> None:
         """Make a container's names known, and tell its files and those of its receivers."""
-        state = self._core.state
-        for endpoint in wiring.live_endpoints(state, container):
-            self._servers.publish(self._entry(container, endpoint))
+        for entry in self._entries(container):
+            self._servers.publish(entry)
         self._follow_view(container)
         self._update_concerned(container)
 
@@ -165,8 +164,11 @@ class Naming:
 
     # --- servers
 
-    def _entry(self, container: Container, endpoint: Endpoint) -> HostEntry:
-        return names.host_entry(container, endpoint, self._core.state.networks[endpoint.network_id])
+    def _entries(self, container: Container) -> list[HostEntry]:
+        """Return the names of a container on each of its networks that has names."""
+        networks = self._core.state.networks
+        plugged = ((end, networks[end.network_id]) for end in wiring.live_endpoints(self._core.state, container))
+        return [names.host_entry(container, end, network) for end, network in plugged if names.has_names(network)]
 
     def _standard(self, network: Network) -> dict[str, NameServer]:
         """Return the server of most containers on ``network``, by its view's key; none where none can listen."""

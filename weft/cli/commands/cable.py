@@ -12,6 +12,7 @@ examples:
   weft cable left right                         weft picks the addresses
   weft cable left:10.9.0.1 right:10.9.0.2
   weft cable left:fd00::1 right:fd00::2
+  weft network disconnect cable-1a2b3c4d left   takes it away; 'weft show' tells its name
 """
 
 
