@@ -175,3 +175,29 @@ def test_an_interface_of_somebody_elses_is_not_taken(host: Host) -> None:
     assert box.ping("10.7.0.8")
     host.weft("detach", "box")
     assert sorted(box.interfaces()) == ["eth1", "eth9", "lo"]
+
+
+def test_a_namespace_that_has_its_own_way_out_keeps_it(host: Host) -> None:
+    """As another engine's container has: an eth0 and default routes."""
+    box = host.container(f"box{next(_NUMBERS)}")
+    box.ip(
+        "link add eth0 type bridge", "link set eth0 up",
+        "address add 203.0.113.5/24 dev eth0", "address add 2001:db8:7::5/64 dev eth0 nodad",
+        "route add default via 203.0.113.1", "route add default via 2001:db8:7::1",
+    )  # fmt: skip
+    own = [("203.0.113.1", "eth0"), ("2001:db8:7::1", "eth0")]
+    inside = _look(box)
+    attach = ("attach", "--netns", box.path, "--name", "box", "--net", "back")
+    assert "Published ports are answered by weft's default route" in refusal(host, *attach, "-p", "8080:80")
+    assert _look(box) == inside
+
+    host.weft(*attach)
+    assert sorted(box.interfaces()) == ["eth0", "eth1", "lo"]
+    assert box.ping("10.7.0.8") and box.ping("fd00:7::8")
+    host.weft("network", "connect", "front", "box")
+    assert box.ping(GATEWAYS[0]) and box.ping(GATEWAYS[1])
+    assert _default_routes(box) == own
+    host.weft("network", "disconnect", "back", "box")
+    assert _default_routes(box) == own
+    host.weft("detach", "box")
+    assert _look(box) == inside

@@ -8,6 +8,7 @@ Callers hold the agent's lock.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from weft.agent import relaying, wiring
 from weft.agent.allocation import Allocation
@@ -17,11 +18,19 @@ from weft.agent.publishing import Publishing
 from weft.agent.state import Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Wish
-from weft.model.errors import InterfaceTaken, NetworkInUse, NetworkNotFound
+from weft.model.errors import InterfaceTaken, NetworkInUse, NetworkNotFound, RouteTaken
 from weft.model.network import Network
 from weft.model.ports import PublishedPort
 from weft.plan.host import gateway_choice
 from weft.plan.operations import Operations
+
+
+class Foreign(NamedTuple):
+    """What others have put into a container's namespace.  It is not looked for, only learnt from clashes."""
+
+    interfaces: frozenset[str] = frozenset()
+    #: Whether there is a default route: the container keeps it, and weft adds none.
+    leads_out: bool = False
 
 
 class Endpoints:
@@ -39,18 +48,30 @@ class Endpoints:
         Everything is attached or nothing is: whatever raises, addresses and ports are free again and the records
         as before.
         """
-        try:
-            return self._attach(container, wishes, frozenset(), dry_run)
-        except InterfaceTaken:
-            # Somebody else's namespace may have interfaces that weft knows nothing of; it is looked at only then.
-            namespace = wiring.namespace_of(self._core.state, container) or container.namespace
-            if namespace is None or all(wish.interface for wish in wishes):
-                raise
-            return self._attach(container, wishes, self._core.kernel.interfaces(namespace), dry_run)
+        foreign = Foreign()
+        while True:
+            try:
+                return self._attach(container, wishes, foreign, dry_run)
+            except (InterfaceTaken, RouteTaken) as error:
+                foreign = self._learnt(container, wishes, foreign, error)
 
-    def _attach(
-        self, container: Container, wishes: Sequence[Wish], foreign: frozenset[str], dry_run: bool
-    ) -> Operations:
+    def _learnt(
+        self, container: Container, wishes: Sequence[Wish], foreign: Foreign, error: InterfaceTaken | RouteTaken
+    ) -> Foreign:
+        """Return what ``error`` says of a namespace beyond ``foreign``; raise it where trying again would not help."""
+        if isinstance(error, RouteTaken):
+            if foreign.leads_out:
+                raise error
+            if container.publish or container.publish_all:
+                hint = "Published ports are answered by weft's default route: remove that one, or leave out -p."
+                raise RouteTaken(error.cause, hint, **error.evidence) from error
+            return foreign._replace(leads_out=True)
+        namespace = wiring.namespace_of(self._core.state, container) or container.namespace
+        if foreign.interfaces or namespace is None or all(wish.interface for wish in wishes):
+            raise error
+        return foreign._replace(interfaces=self._core.kernel.interfaces(namespace))
+
+    def _attach(self, container: Container, wishes: Sequence[Wish], foreign: Foreign, dry_run: bool) -> Operations:
         made = self._allocate(container, wishes, foreign)
         try:
             first = Edit(save=(container, *made, *self._far_ends(made)))
@@ -104,13 +125,11 @@ class Endpoints:
             self._tell("disconnect", container, endpoint)
         return operations
 
-    def _allocate(
-        self, container: Container, wishes: Sequence[Wish], foreign: frozenset[str]
-    ) -> tuple[Endpoint, ...]:
+    def _allocate(self, container: Container, wishes: Sequence[Wish], foreign: Foreign) -> tuple[Endpoint, ...]:
         """Return new endpoint records for ``wishes``; one of them is the gateway if the container has none yet."""
         state = self._core.state
         present = state.endpoints_of(container)
-        taken = {endpoint.interface for endpoint in present} | foreign
+        taken = {endpoint.interface for endpoint in present} | foreign.interfaces
         made: list[Endpoint] = []
         try:
             for wish in wishes:
@@ -119,7 +138,7 @@ class Endpoints:
                 made.append(endpoint)
                 made[-1] = self._plugged(network, endpoint)
                 taken.add(endpoint.interface)
-            if not any(endpoint.gateway for endpoint in present):
+            if not foreign.leads_out and not any(endpoint.gateway for endpoint in present):
                 chosen = gateway_choice([*present, *made], state.networks)
                 made = [self._as_gateway(container, e) if e.id == chosen else e for e in made]
         except BaseException:

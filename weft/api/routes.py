@@ -26,6 +26,7 @@ _CONNECTING = (
     e.AddressTaken,
     e.AddressesExhausted,
     e.InterfaceTaken,
+    e.RouteTaken,
     e.KernelRefused,
 )
 _PUBLISHING = (e.InvalidPort, e.PortInUse, e.PortsExhausted)

@@ -20,8 +20,9 @@ class Kernel(Protocol):
         Neighbouring operations travel together: netlink messages for one namespace in one send, elements of
         nftables in one transaction.  Adding what is there already in the same form, and removing what is not
         there, succeed.  Raises KernelRefused (with the command in its evidence), InterfaceTaken when a veth's
-        name or its peer's name exists, NamespaceNotFound when a namespace is gone or is another one than
-        ``Namespace.inode`` says, Unsupported when the kernel lacks the feature.
+        name or its peer's name exists, RouteTaken when somebody else's route is there, NamespaceNotFound when a
+        namespace is gone or is another one than ``Namespace.inode`` says, Unsupported when the kernel lacks the
+        feature.
         """
 
     def withdraw(self, operations: Sequence[Operation]) -> list[Exception]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import socket
 from functools import singledispatch
 from ipaddress import ip_network
 
 from weft.kernel import dumps, namespaces
 from weft.kernel.place import Place
-from weft.kernel.refusals import refusal
 from weft.model.container import Namespace
-from weft.model.errors import InterfaceTaken
+from weft.model.errors import InterfaceTaken, RouteTaken
 from weft.plan import commands
 from weft.plan.objects import PROTOCOL, Bridge, Cable, KernelObject, Route, Veth
 
@@ -81,7 +79,7 @@ def taken(thing: Bridge | Veth | Cable, place: Place) -> InterfaceTaken:
 def displaced(thing: Route, place: Place) -> Route:
     """Return the route of weft's that stands where ``thing`` has to go.
 
-    Raises KernelRefused (EEXIST) when it is somebody else's: that one is not ours to replace.
+    Raises RouteTaken when it is somebody else's: that one is not ours to replace.
     """
     wanted = str(ip_network(thing.destination))
     for route in dumps.routes(place.socket):
@@ -95,4 +93,7 @@ def displaced(thing: Route, place: Place) -> Route:
                 ns=thing.ns,
                 metric=thing.metric,
             )
-    raise refusal(errno.EEXIST, commands.add(thing), "a route that weft did not add")
+    raise RouteTaken(
+        f"there is a route to {thing.destination} in {thing.ns.path if thing.ns else 'the host'} that weft did not add",
+        command="; ".join(commands.add(thing)),
+    )

@@ -23,6 +23,7 @@ line prints ``weft: cause`` and the hint.  ``docs/errors.md`` lists every class 
     │   ├── SubnetTaken
     │   ├── PortInUse
     │   ├── InterfaceTaken
+    │   ├── RouteTaken
     │   ├── AlreadyConnected
     │   ├── NetworkInUse
     │   ├── ContainerRunning
@@ -198,6 +199,12 @@ class InterfaceTaken(Conflict):
     """An interface of that name exists there already."""
 
     code = "interface-taken"
+
+
+class RouteTaken(Conflict):
+    """A route to the same destination exists there already, and weft did not add it."""
+
+    code = "route-taken"
 
 
 class AlreadyConnected(Conflict):
