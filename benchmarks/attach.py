@@ -42,6 +42,8 @@ from weft.plan.operations import additions, removals
 
 _HOST = Host(settings=Settings(), facts=HostFacts(mtus={"up0": 1500}))
 _SUBNET = ip_network("10.77.0.0/16")
+#: Rounds that do not count: what is made at first use is made in them.
+_WARM_UP = 5
 
 
 # --- what is attached -------------------------------------------------------------------------------------------
@@ -147,19 +149,22 @@ def measure(count: int) -> dict[str, object]:
     kernel.apply(additions((*tables(), *registry("bridge").network(network, _HOST))))
     hand = ByHand(network.bridge)
     times: dict[str, list[float]] = {"weft": [], "by hand": []}
+    left: list[Namespace] = []
     with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
-        for number in range(-5, count):  # the first few warm up what is made at first use
-            for side in sorted(times, reverse=number % 2 == 0):
-                namespace = kernel.create_namespace(str(Path(folder, f"{side[0]}{number}")))
-                wiring = _wiring(network, namespace, number + 5)
-                objects = registry("bridge").endpoint(wiring, _HOST)
-                try:
+        try:
+            for number in range(-_WARM_UP, count):
+                for side in sorted(times, reverse=number % 2 == 0):
+                    left.append(kernel.create_namespace(str(Path(folder, f"{side[0]}{number}"))))
+                    wiring = _wiring(network, left[-1], number + _WARM_UP)
+                    objects = registry("bridge").endpoint(wiring, _HOST)
                     took = _timed(_side(side, kernel, hand, wiring, objects))
-                finally:
                     kernel.withdraw(removals(objects))
-                    kernel.remove_namespace(namespace)
-                if number >= 0:
-                    times[side].append(took * 1000)
+                    if number >= 0:
+                        times[side].append(took * 1000)
+        finally:
+            # Not before: the kernel clears namespaces away in the background, holding the lock that all changes need.
+            for namespace in left:
+                kernel.remove_namespace(namespace)
     hand.close()
     kernel.close()
     return _summary(times)

@@ -27,7 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from weft.agent.resolver import ResolverSupervisor
+from weft.agent.names.resolver import ResolverSupervisor
 from weft.kernel import namespaces
 from weft.kernel.linux import LinuxKernel
 from weft.model.container import Address, Container, Endpoint, Namespace

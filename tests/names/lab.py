@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from weft.agent.resolver import ResolverSupervisor
+from weft.agent.names.resolver import ResolverSupervisor
 from weft.kernel.namespaces import in_namespace
 from weft.model.base import replace
 from weft.model.container import Address, Container, Endpoint

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.agent import dnsmasq
+from weft.agent.names import dnsmasq
 from weft.model.base import replace
 from weft.model.errors import InvalidInput, InvalidName, ResolverFailed, Unsupported
 from weft.plan import names

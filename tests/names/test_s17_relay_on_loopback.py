@@ -10,8 +10,8 @@ from contextlib import suppress
 
 import pytest
 
-from weft.agent import relayudp
-from weft.agent.relay import Forward, Relay
+from weft.agent.relays import relayudp
+from weft.agent.relays.relay import Forward, Relay
 from weft.model.errors import NotFound, PortInUse, Unsupported
 
 from .lab import Lab, Member, eventually

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from weft.agent.hostresolv import HostResolver
+from weft.agent.names.hostresolv import HostResolver
 from weft.plan.resolvconf import ResolvConf, parse, without_stub
 
 from .lab import OTHER_UPSTREAM, Lab, eventually

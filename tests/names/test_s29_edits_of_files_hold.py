@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weft.agent import files as files_module
-from weft.agent.files import ContainerFiles
+from weft.agent.names import files as files_module
+from weft.agent.names.files import ContainerFiles
 from weft.model.container import Address, Container, Endpoint
 from weft.model.network import Network, Subnet
 from weft.model.settings import Settings

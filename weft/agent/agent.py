@@ -17,7 +17,7 @@ from weft.agent.doctor import Doctor
 from weft.agent.endpoints import Endpoints
 from weft.agent.facade import Outcome
 from weft.agent.launcher import Launcher
-from weft.agent.naming import Naming
+from weft.agent.names.naming import Naming
 from weft.agent.networks import Networks
 from weft.agent.overview import Overview
 from weft.agent.publishing import Publishing

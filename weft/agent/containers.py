@@ -17,7 +17,7 @@ from weft.agent.events import now
 from weft.agent.facade import Outcome
 from weft.agent.inspection import container_row
 from weft.agent.launcher import Launcher, SandboxSpec
-from weft.agent.naming import Naming
+from weft.agent.names.naming import Naming
 from weft.agent.state import CABLE_LABEL, Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Namespace

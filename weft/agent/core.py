@@ -18,7 +18,7 @@ from weft.agent import wiring
 from weft.agent.events import Events
 from weft.agent.forgetting import Forgetting
 from weft.agent.originals import Originals
-from weft.agent.relay import Relay
+from weft.agent.relays.relay import Relay
 from weft.agent.reservations import Reservations
 from weft.agent.state import State, Stored
 from weft.kernel.base import Kernel

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from weft.agent import relaying, wiring
+from weft.agent import wiring
 from weft.agent.allocation import Allocation
 from weft.agent.core import Core, Edit
-from weft.agent.naming import Naming
+from weft.agent.names.naming import Naming
 from weft.agent.publishing import Publishing
+from weft.agent.relays import relaying
 from weft.agent.state import Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Wish

@@ -10,7 +10,7 @@ from weft.agent.core import Core, Edit
 from weft.agent.events import now
 from weft.agent.facade import Outcome
 from weft.agent.inspection import network_row
-from weft.agent.naming import Naming
+from weft.agent.names.naming import Naming
 from weft.ipam.subnets import check_overlap, choose_subnet
 from weft.model.errors import InvalidAddress, InvalidInput, InvalidOption, NameTaken, NetworkInUse
 from weft.model.identity import bridge_name, new_id

@@ -12,10 +12,10 @@ import shutil
 import signal
 from collections.abc import Callable
 
-from weft.agent import relaying
 from weft.agent.containers import Containers
 from weft.agent.core import Core
 from weft.agent.launcher import Launcher
+from weft.agent.relays import relaying
 from weft.model.base import replace
 from weft.model.container import Container, Namespace
 from weft.model.errors import WeftError

@@ -13,7 +13,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
-from weft.agent.dnslayout import Layout
+from weft.agent.names.dnslayout import Layout
 from weft.model.errors import ResolverFailed, Unsupported
 from weft.plan.names import NameServer
 

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from weft.agent import dnslayout
-from weft.agent.dnslayout import Layout
+from weft.agent.names import dnslayout
+from weft.agent.names.dnslayout import Layout
 from weft.model.errors import InvalidName
 from weft.plan.names import HostEntry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 
-from weft.agent.relay import Forward, Relay
+from weft.agent.relays.relay import Forward, Relay
 from weft.model.container import Endpoint
 from weft.model.errors import NotFound
 from weft.model.ports import RELAYED

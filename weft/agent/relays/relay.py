@@ -12,9 +12,9 @@ import socket
 import threading
 from typing import Literal
 
-from weft.agent.relayloop import Loop
-from weft.agent.relaytcp import TcpPort
-from weft.agent.relayudp import UdpPort
+from weft.agent.relays.relayloop import Loop
+from weft.agent.relays.relaytcp import TcpPort
+from weft.agent.relays.relayudp import UdpPort
 from weft.model.base import Record
 from weft.model.errors import NotFound, PortInUse, Unsupported, WeftError
 

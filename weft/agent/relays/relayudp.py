@@ -6,7 +6,7 @@ import socket
 import time
 from contextlib import suppress
 
-from weft.agent.relayloop import READ, Loop
+from weft.agent.relays.relayloop import READ, Loop
 
 #: Seconds without a datagram after which a client is forgotten (the kernel's tracking forgets after 30 to 120).
 IDLE = 60.0

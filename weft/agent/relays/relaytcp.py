@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from contextlib import suppress
 
-from weft.agent.relayloop import READ, WRITE, Loop
+from weft.agent.relays.relayloop import READ, WRITE, Loop
 
 #: Octets that are read at once, and at most wait for a slow reader in one direction of a connection.
 CHUNK = 1 << 16

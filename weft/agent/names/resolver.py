@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from weft.agent import buffers, dnslayout, dnsmasq
-from weft.agent.dnslayout import Layout
-from weft.agent.hostentries import HostEntries
+from weft.agent.names import buffers, dnslayout, dnsmasq
+from weft.agent.names.dnslayout import Layout
+from weft.agent.names.hostentries import HostEntries
 from weft.model.base import Record, decode, encode
 from weft.model.errors import PortsExhausted, WeftError
 from weft.plan.names import FIRST_VIEW_PORT, STANDARD_PORT, HostEntry, NameServer

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from weft.agent import links, wiring
 from weft.agent.core import Core
-from weft.agent.files import ContainerFiles
-from weft.agent.hostresolv import HostResolver
-from weft.agent.resolver import ResolverSupervisor
+from weft.agent.names.files import ContainerFiles
+from weft.agent.names.hostresolv import HostResolver
+from weft.agent.names.resolver import ResolverSupervisor
 from weft.model.container import Container, Endpoint, Wish
 from weft.model.network import Network
 from weft.plan import names, resolvconf

@@ -1,0 +1,1 @@
+"""Published ports that the kernel cannot translate, relayed by the agent."""
