@@ -17,6 +17,7 @@ from weft.agent.doctor import Doctor
 from weft.agent.endpoints import Endpoints
 from weft.agent.facade import Outcome
 from weft.agent.launcher import Launcher
+from weft.agent.membership import Membership
 from weft.agent.names.naming import Naming
 from weft.agent.networks import Networks
 from weft.agent.overview import Overview
@@ -57,8 +58,9 @@ class Agent:
         self._launcher = launcher
         self._networks = Networks(core, allocation, self._naming)
         self._containers = Containers(core, endpoints, self._naming, launcher, self._reaper.watch)
-        self._cables = Cables(core, self._networks, self._containers)
-        self._recovery = Recovery(core, self._containers, launcher, self._reaper.watch)
+        self._membership = Membership(core, endpoints, self._reaper.watch)
+        self._cables = Cables(core, self._networks, self._membership)
+        self._recovery = Recovery(core, self._containers, self._membership, launcher, self._reaper.watch)
         self._reconciler = Reconciler(core, self._namespace_gone)
         self._overview = Overview(core, self._reconciler, self._recovery.problems)
         self._doctor = Doctor(core)
@@ -100,7 +102,7 @@ class Agent:
         commands: list[str] = []
         for container in list(state.containers.values()):
             with suppress(ContainerNotFound):  # one that removes itself when it ends
-                commands += self._containers.remove(container.id, True, dry_run).operations
+                commands += self.remove(container.id, True, dry_run).operations
         with self._core.lock:
             networks = tuple(state.networks.values())
             edit = Edit(drop=networks)
@@ -136,10 +138,10 @@ class Agent:
         return self._networks.prune(dry_run)
 
     def connect(self, network: str, request: requests.Connect, dry_run: bool = False) -> Outcome:
-        return self._containers.connect(network, request, dry_run)
+        return self._membership.connect(network, request, dry_run)
 
     def disconnect(self, network: str, request: requests.Disconnect, dry_run: bool = False) -> Outcome:
-        return self._containers.disconnect(network, request, dry_run)
+        return self._membership.disconnect(network, request, dry_run)
 
     # --- containers
 
@@ -147,10 +149,10 @@ class Agent:
         return self._containers.run(request, dry_run)
 
     def attach(self, request: requests.Attach, dry_run: bool = False) -> Outcome:
-        return self._containers.attach(request, dry_run)
+        return self._membership.attach(request, dry_run)
 
     def detach(self, name: str, network: str | None, dry_run: bool = False) -> Outcome:
-        return self._containers.detach(name, network, dry_run)
+        return self._membership.detach(name, network, dry_run)
 
     def cable(self, request: requests.Cable, dry_run: bool = False) -> Outcome:
         return self._cables.cable(request, dry_run)
@@ -162,7 +164,11 @@ class Agent:
         return self._containers.stop(name, timeout, dry_run)
 
     def remove(self, name: str, force: bool = False, dry_run: bool = False) -> Outcome:
-        return self._containers.remove(name, force, dry_run)
+        with self._core.lock:
+            managed = self._core.state.find_container(name).managed
+        if managed:
+            return self._containers.remove(name, force, dry_run)
+        return self._membership.detach(name, None, dry_run)
 
     def wait(self, name: str, timeout: float | None = None) -> int | None:
         return self._containers.wait(name, timeout)
@@ -183,7 +189,7 @@ class Agent:
 
     def log_file(self, name: str) -> Path:
         with self._core.lock:
-            return self._containers.directory(self._core.state.find_container(name)) / "log"
+            return self._core.directory(self._core.state.find_container(name)) / "log"
 
     # --- seeing
 
@@ -211,16 +217,16 @@ class Agent:
             return
         if container.managed:
             # The descriptor is of the sandbox's first process; the exit status is written right after its end.
-            directory = self._containers.directory(container)
+            directory = self._core.directory(container)
             self._containers.ended(identifier, self._launcher.wait(directory, timeout=5.0))
         else:
-            self._containers.vanished(identifier)
+            self._membership.vanished(identifier)
 
     def _namespace_gone(self, namespace: Namespace) -> None:
         for container in list(self._core.state.containers.values()):
             if container.namespace == namespace and not container.managed:
                 try:
-                    self._containers.vanished(container.id)
+                    self._membership.vanished(container.id)
                 except WeftError as error:
                     log.warning("while forgetting %r: %s", container.name, error)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 
-from weft.agent.containers import Containers
 from weft.agent.core import Core
 from weft.agent.facade import Outcome
+from weft.agent.membership import Membership
 from weft.agent.networks import Networks
 from weft.agent.state import CABLE_LABEL
 from weft.ipam.subnets import choose_subnet
@@ -22,10 +22,10 @@ from weft.model.requests import Cable, Connect, CreateNetwork, Disconnect
 class Cables:
     """Plugs cables."""
 
-    def __init__(self, core: Core, networks: Networks, containers: Containers) -> None:
+    def __init__(self, core: Core, networks: Networks, membership: Membership) -> None:
         self._core = core
         self._networks = networks
-        self._containers = containers
+        self._membership = membership
 
     def cable(self, request: Cable, dry_run: bool) -> Outcome:
         """Join two running containers; both ends are plugged or none is."""
@@ -40,8 +40,8 @@ class Cables:
             creation = CreateNetwork(name=f"cable-{new_id()[:8]}", driver="ptp", labels={CABLE_LABEL: "true"})
             network = self._networks.create(creation, dry_run=False).result["name"]
             try:
-                first = self._containers.connect(network, _end(left.id, left_ip), False)
-                second = self._containers.connect(network, _end(right.id, right_ip), dry_run)
+                first = self._membership.connect(network, _end(left.id, left_ip), False)
+                second = self._membership.connect(network, _end(right.id, right_ip), dry_run)
             except BaseException:
                 self._unplug(network, left.id)
                 raise
@@ -55,7 +55,7 @@ class Cables:
         if record is None:
             return
         if any(wish.network_id == record.id for wish in self._core.state.containers[container].wishes):
-            self._containers.disconnect(network, Disconnect(container=container), False)
+            self._membership.disconnect(network, Disconnect(container=container), False)
         if self._core.state.network_named(network) is not None:
             self._networks.remove(network, False)
 

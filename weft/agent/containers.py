@@ -1,13 +1,11 @@
-"""Containers: started, stopped, attached from elsewhere, removed."""
+"""Containers whose process weft starts: run, started again, stopped, removed."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import signal
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from weft.agent import links, wiring
 from weft.agent import requests as checked
@@ -15,20 +13,16 @@ from weft.agent.core import Core
 from weft.agent.endpoints import Endpoints
 from weft.agent.events import now
 from weft.agent.facade import Outcome
-from weft.agent.inspection import container_row
 from weft.agent.launcher import Launcher, SandboxSpec
 from weft.agent.names.naming import Naming
-from weft.agent.state import CABLE_LABEL, Stored
 from weft.model.base import replace
-from weft.model.container import Container, Endpoint, Namespace
+from weft.model.container import Container, Namespace
 from weft.model.errors import (
     ContainerNotRunning,
     ContainerRunning,
-    InvalidInput,
     InvalidOption,
 )
-from weft.model.network import Network
-from weft.model.requests import Attach, Connect, Disconnect, Run
+from weft.model.requests import Run
 from weft.plan.operations import Operations, describe
 
 log = logging.getLogger("weft")
@@ -74,7 +68,7 @@ class Containers:
         except BaseException:
             self._discard(started)
             raise
-        return Outcome(result=self._report(running), operations=tuple(describe(operations)))
+        return Outcome(result=self._core.report(running), operations=tuple(describe(operations)))
 
     def start(self, name: str, dry_run: bool) -> Outcome:
         """Start a container that has ended."""
@@ -90,7 +84,7 @@ class Containers:
         except BaseException:
             self.ended(started.id, None)
             raise
-        return Outcome(result=self._report(running), operations=tuple(describe(operations)))
+        return Outcome(result=self._core.report(running), operations=tuple(describe(operations)))
 
     def stop(self, name: str, timeout: float, dry_run: bool) -> Outcome:
         """End a container's process: SIGTERM, and SIGKILL after ``timeout`` seconds."""
@@ -101,7 +95,7 @@ class Containers:
             if dry_run:
                 going = self._core.state.endpoints_of(container)
                 return Outcome(operations=tuple(describe(self._endpoints.detach(container, going, dry_run=True))))
-        directory = self.directory(container)
+        directory = self._core.directory(container)
         self._launcher.signal(directory, signal.SIGTERM)
         code = self._launcher.wait(directory, timeout)
         if code is None:
@@ -113,9 +107,7 @@ class Containers:
     def remove(self, name: str, force: bool, dry_run: bool) -> Outcome:
         """Remove a container; one that runs is only removed by ``force``, which kills it."""
         with self._core.lock:
-            container = self._core.state.find_container(name)
-            if not container.managed:
-                return self.detach(name, None, dry_run)
+            container = self._managed(name)
             if container.state == "running" and not force:
                 raise ContainerRunning(
                     f"container {container.name!r} is running", "Stop it first, or use 'weft rm -f'."
@@ -166,109 +158,10 @@ class Containers:
             container = self._managed(name)
         if container.state == "exited":
             return KILLED if container.exit_code is None else container.exit_code
-        code = self._launcher.wait(self.directory(container), timeout)
+        code = self._launcher.wait(self._core.directory(container), timeout)
         if code is not None:
             self.ended(container.id, code)
         return code
-
-    # --- weft attach, detach, connect, disconnect
-
-    def attach(self, request: Attach, dry_run: bool) -> Outcome:
-        """Put a namespace that somebody else made on a network; again for further networks."""
-        with self._core.lock:
-            namespace = self._core.kernel.open_namespace(_namespace_path(request))
-            container = self._attachable(request, namespace)
-            new = [w for w in container.wishes if not self._is_connected(container, w.network_id)]
-            operations = self._endpoints.attach(container, new, dry_run=dry_run)
-        if dry_run:
-            return Outcome(operations=tuple(describe(operations)))
-        if request.pid is not None:
-            self._watch(container)
-        self._core.events.tell("container", "attach", container.id, container.name)
-        return Outcome(result=self._report(container), operations=tuple(describe(operations)))
-
-    def detach(self, name: str, network: str | None, dry_run: bool) -> Outcome:
-        """Take an attached namespace off one network or, without ``network``, off all, and forget it after the last."""
-        core = self._core
-        with core.lock:
-            container = core.state.find_container(name)
-            if container.managed and network is None:
-                raise InvalidOption(
-                    f"{container.name!r} was not attached but started by weft",
-                    f"Use 'weft rm {container.name}', or name the network to leave.",
-                )
-            going = core.state.endpoints_of(container)
-            if network is not None:
-                going = [core.state.endpoint(container, core.state.find_network(network))]
-            remaining = _without(container, going)
-            last = not container.managed and len(going) == len(core.state.endpoints_of(container))
-            forgotten: tuple[Stored, ...] = (remaining, *self._unplugged(remaining)) if last else ()
-            operations = self._endpoints.detach(remaining, going, dry_run=dry_run, forget=forgotten)
-            if last and not dry_run:
-                self._forgotten(remaining)
-        return Outcome(result={"id": container.id, "name": container.name}, operations=tuple(describe(operations)))
-
-    def connect(self, name: str, request: Connect, dry_run: bool) -> Outcome:
-        """Bring a container onto a further network, at once if it runs and at its next start otherwise."""
-        core = self._core
-        with core.lock:
-            network = core.state.find_network(name)
-            container = core.state.find_container(request.container)
-            checked.check_connectable(container, network)
-            wish = checked.wish_for_connect(request, network)
-            wanting = replace(container, wishes=(*container.wishes, wish))
-            if container.state != "running":
-                if not dry_run:
-                    core.state.commit(wanting)
-                return Outcome(result=self._report(wanting))
-            operations = self._endpoints.attach(wanting, (wish,), dry_run=dry_run)
-        return Outcome(result=self._report(wanting), operations=tuple(describe(operations)))
-
-    def disconnect(self, name: str, request: Disconnect, dry_run: bool) -> Outcome:
-        """Take a container off a network, live."""
-        core = self._core
-        with core.lock:
-            network = core.state.find_network(name)
-            container = core.state.find_container(request.container)
-            if not any(wish.network_id == network.id for wish in container.wishes):
-                core.state.endpoint(container, network)  # raises EndpointNotFound
-            if CABLE_LABEL in network.labels:
-                return self._pull(network, container, dry_run)
-            return self._leave(container, network, dry_run)
-
-    def _leave(self, container: Container, network: Network, dry_run: bool) -> Outcome:
-        if container.state == "running":
-            return self.detach(container.id, network.id, dry_run)
-        if not dry_run:
-            remaining = tuple(wish for wish in container.wishes if wish.network_id != network.id)
-            self._core.state.commit(replace(container, wishes=remaining))
-        return Outcome(result={"id": container.id, "name": container.name})
-
-    def _pull(self, cable: Network, asked: Container, dry_run: bool) -> Outcome:
-        """Take a cable away, both ends, whichever was asked for: one that hangs in the air is of no use."""
-        state = self._core.state
-        ends = [c for c in state.containers.values() if any(wish.network_id == cable.id for wish in c.wishes)]
-        outcomes = [self._leave(end, cable, dry_run) for end in ends]
-        if not dry_run and cable.id in state.networks:
-            state.commit(drop=(cable,))
-        operations = dict.fromkeys(command for outcome in outcomes for command in outcome.operations)
-        return Outcome(result={"id": asked.id, "name": asked.name}, operations=tuple(operations))
-
-    def vanished(self, identifier: str) -> None:
-        """Clean up after an attached namespace that is gone."""
-        with self._core.lock:
-            container = self._core.state.containers.get(identifier)
-            if container is None or container.managed:
-                return
-            going = self._core.state.endpoints_of(container)
-            self._endpoints.detach(container, going, forget=(container, *self._unplugged(container)))
-            self._forgotten(container)
-
-    # --- where things are
-
-    def directory(self, container: Container) -> Path:
-        """Return the directory that holds a container's files, log and sandbox."""
-        return self._core.containers_dir / container.id
 
     def _namespace_path(self, container: Container) -> str:
         return str(self._core.namespaces_dir / container.id)
@@ -285,7 +178,7 @@ class Containers:
                 namespace = core.kernel.create_namespace(self._namespace_path(container))
                 container = replace(container, namespace=replace(namespace, owned=True))
             # A namespace that others still share has kept its endpoints.
-            wishes = [w for w in container.wishes if not self._is_connected(container, w.network_id)]
+            wishes = [w for w in container.wishes if not core.state.is_on(container, w.network_id)]
             operations = self._endpoints.attach(container, wishes)
         except BaseException:
             self._discard(container)
@@ -308,7 +201,7 @@ class Containers:
         namespace = wiring.namespace_of(self._core.state, container)
         if namespace is None and container.mode != "host":
             raise ContainerNotRunning(f"the container whose namespace {container.name!r} shares does not run")
-        directory = self.directory(container)
+        directory = self._core.directory(container)
         return SandboxSpec(
             id=container.id,
             directory=str(directory),
@@ -368,22 +261,11 @@ class Containers:
             if container.namespace is not None:
                 self._core.state.commit(replace(container, auto_remove=True))
                 return
-            self._core.state.commit(drop=(container, *self._unplugged(container)))
-            shutil.rmtree(self.directory(container), ignore_errors=True)
+            self._core.state.commit(drop=(container, *self._core.state.cables_without(container)))
+            shutil.rmtree(self._core.directory(container), ignore_errors=True)
             self._core.events.tell("container", "remove", container.id, container.name)
 
-    def _forgotten(self, container: Container) -> None:
-        shutil.rmtree(self.directory(container), ignore_errors=True)
-        self._core.events.tell("container", "detach", container.id, container.name)
-
     # --- helpers
-
-    def _unplugged(self, leaving: Container) -> tuple[Network, ...]:
-        """Return the networks of cables that nobody is left to be on when ``leaving`` goes."""
-        state = self._core.state
-        wanted = {w.network_id for c in state.containers.values() if c.id != leaving.id for w in c.wishes}
-        cables = (network for network in state.networks.values() if CABLE_LABEL in network.labels)
-        return tuple(network for network in cables if network.id not in wanted)
 
     def _managed(self, name: str) -> Container:
         container = self._core.state.find_container(name)
@@ -393,43 +275,3 @@ class Containers:
                 f"'weft detach {container.name}' takes it off its networks.",
             )
         return container
-
-    def _attachable(self, request: Attach, namespace: Namespace) -> Container:
-        """Return the record to attach: a new one, or a known one with a further network."""
-        state = self._core.state
-        known = state.container_named(request.name or "")
-        if known is None:
-            return replace(
-                checked.container_for_attach(request, state), namespace=namespace, state="running", pid=request.pid or 0
-            )
-        if known.managed or known.namespace is None or known.namespace.inode != namespace.inode:
-            raise checked.name_taken(known)
-        return checked.container_attached_again(known, request, state)
-
-    def _is_connected(self, container: Container, network_id: str) -> bool:
-        return any(endpoint.network_id == network_id for endpoint in self._core.state.endpoints_of(container))
-
-    def _report(self, container: Container) -> dict[str, Any]:
-        directory = self.directory(container)
-        return container_row(self._core.state, container) | {
-            "directory": str(directory),
-            "console": str(directory / "console.sock"),
-        }
-
-
-def _namespace_path(request: Attach) -> str:
-    if (request.pid is None) == (request.netns is None):
-        raise InvalidInput("exactly one of a pid and a namespace is needed", "Give --pid PID or --netns PATH.")
-    if request.pid is not None:
-        if request.pid <= 0:
-            raise InvalidInput(f"{request.pid} is not a process id")
-        return f"/proc/{request.pid}/ns/net"
-    path = request.netns or ""
-    if "\0" in path or not path:
-        raise InvalidInput("the path of the namespace is empty or holds a NUL")
-    return path if "/" in path else f"/run/netns/{path}"
-
-
-def _without(container: Container, endpoints: Iterable[Endpoint]) -> Container:
-    left = {endpoint.network_id for endpoint in endpoints}
-    return replace(container, wishes=tuple(wish for wish in container.wishes if wish.network_id not in left))

@@ -13,10 +13,12 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from weft.agent import wiring
 from weft.agent.events import Events
 from weft.agent.forgetting import Forgetting
+from weft.agent.inspection import container_row
 from weft.agent.originals import Originals
 from weft.agent.relays.relay import Relay
 from weft.agent.reservations import Reservations
@@ -70,6 +72,16 @@ class Core:
     def containers_dir(self) -> Path:
         """Where each container has a directory for its files, log and sandbox."""
         return self.state_dir / "containers"
+
+    def directory(self, container: Container) -> Path:
+        """Return the directory that holds a container's files, log and sandbox."""
+        return self.containers_dir / container.id
+
+    def report(self, container: Container) -> dict[str, Any]:
+        """Return what whoever changed a container is told of it: its row, and where its files and console are."""
+        directory = self.directory(container)
+        places = {"directory": str(directory), "console": str(directory / "console.sock")}
+        return container_row(self.state, container) | places
 
     def refresh_facts(self) -> bool:
         """Look at the host anew; return whether anything about it has changed."""

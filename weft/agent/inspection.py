@@ -97,7 +97,10 @@ def network_object(state: State, network: Network) -> dict[str, Any]:
         "ICC": network.icc,
         "Masquerade": network.masquerade,
         "MTU": network.mtu,
+        "IPForward": network.ip_forward,
+        "Filter": network.filter,
         "DNS": list(network.dns),
+        "DNSSearch": list(network.dns_search),
     }
 
 

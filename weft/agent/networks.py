@@ -113,8 +113,11 @@ class Networks:
             internal=request.internal,
             icc=settings.icc if request.icc is None else request.icc,
             masquerade=settings.masquerade if request.masquerade is None else request.masquerade,
+            ip_forward=request.ip_forward,
+            filter=self._filter(request),
             mtu=self._mtu(request, subnets),
             dns=tuple(str(parse_address(server)) for server in request.dns),
+            dns_search=tuple(search_domain(domain) for domain in request.dns_search),
             bind=None if request.bind is None else str(parse_address(request.bind)),
             options=_checked_texts(request.options, "option"),
             labels=_checked_texts(request.labels, "label"),
@@ -181,6 +184,13 @@ class Networks:
         if name in self._core.kernel.interfaces(None):
             raise NameTaken(f"this host has an interface {name!r} that weft did not make")
         return name
+
+    def _filter(self, request: CreateNetwork) -> bool | None:
+        if request.filter and not self._core.settings.filter:
+            raise InvalidOption("this host keeps no filters, for any network", "Set filter = true in weft.toml.")
+        if request.filter is False and request.icc is False:
+            raise InvalidOption("--no-icc without filters would leave links closed", "Give one of the two.")
+        return request.filter
 
     def _mtu(self, request: CreateNetwork, subnets: Iterable[Subnet]) -> int | None:
         mtu = self._core.settings.mtu if request.mtu is None else request.mtu

@@ -40,6 +40,8 @@ class Publishing:
             raise Unsupported(
                 "ports cannot be published while packet filtering is off", "Set filter = true in weft.toml."
             )
+        if requests and network.filter is False:
+            raise Unsupported(f"ports cannot be published on {network.name!r}, which was made with --no-filter")
         held: list[PublishedPort] = []
         try:
             for request in requests:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from weft.agent.containers import Containers
 from weft.agent.core import Core
 from weft.agent.launcher import Launcher
+from weft.agent.membership import Membership
 from weft.agent.relays import relaying
 from weft.model.base import replace
 from weft.model.container import Container, Namespace
@@ -27,10 +28,16 @@ class Recovery:
     """Brings the records in line with what survived."""
 
     def __init__(
-        self, core: Core, containers: Containers, launcher: Launcher, watch: Callable[[Container], None]
+        self,
+        core: Core,
+        containers: Containers,
+        membership: Membership,
+        launcher: Launcher,
+        watch: Callable[[Container], None],
     ) -> None:
         self._core = core
         self._containers = containers
+        self._membership = membership
         self._launcher = launcher
         self._watch = watch
         #: What could not be had back, as (what, hint).
@@ -66,23 +73,23 @@ class Recovery:
                 continue
             if not container.managed:
                 self._resume_attached(container)
-            elif self._launcher.is_running(self._containers.directory(container)):
+            elif self._launcher.is_running(self._core.directory(container)):
                 self._watch(container)
             else:
-                self._containers.ended(container.id, self._launcher.exit_code(self._containers.directory(container)))
+                self._containers.ended(container.id, self._launcher.exit_code(self._core.directory(container)))
         self._containers.settle_ended()
 
     def _resume_attached(self, container: Container) -> None:
         if container.namespace is None or not self._core.kernel.is_alive(container.namespace):
-            self._containers.vanished(container.id)
+            self._membership.vanished(container.id)
         elif container.pid:
             self._watch(container)
 
     def _undo_start(self, container: Container) -> None:
         """Take back a start that was not confirmed: the container is gone, or exited again if it had run before."""
         state = self._core.state
-        self._launcher.signal(self._containers.directory(container), signal.SIGKILL)
-        self._launcher.wait(self._containers.directory(container), timeout=5.0)
+        self._launcher.signal(self._core.directory(container), signal.SIGKILL)
+        self._launcher.wait(self._core.directory(container), timeout=5.0)
         if any(sharer.state == "running" for sharer in state.sharers_of(container)):
             # They live in the namespace that it had before, and go on living there.
             state.commit(replace(container, state="exited", pid=0))

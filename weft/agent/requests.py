@@ -268,6 +268,6 @@ def _argument(word: str) -> str:
 
 def _environment(env: dict[str, str]) -> dict[str, str]:
     for name, value in env.items():
-        if not _VARIABLE.fullmatch(name) or "\0" in value or len(value) >= LONGEST_ARGUMENT:
-            raise InvalidInput(f"environment variable {name!r} has a name or value that cannot be set")
+        if not _VARIABLE.fullmatch(name) or "\0" in value or len(name) + len(value) + 1 >= LONGEST_ARGUMENT:
+            raise InvalidInput(f"environment variable {name[:100]!r} has a name or value that cannot be set")
     return env

@@ -180,6 +180,16 @@ class State:
                 return endpoint
         raise EndpointNotFound(f"container {container.name!r} is not on network {network.name!r}")
 
+    def is_on(self, container: Container, network_id: str) -> bool:
+        """Whether a container has an endpoint on the network with this id."""
+        return any(endpoint.network_id == network_id for endpoint in self.endpoints_of(container))
+
+    def cables_without(self, leaving: Container) -> tuple[Network, ...]:
+        """Return the networks of cables that nobody is left to be on when ``leaving`` goes."""
+        wanted = {w.network_id for c in self.containers.values() if c.id != leaving.id for w in c.wishes}
+        cables = (network for network in self.networks.values() if CABLE_LABEL in network.labels)
+        return tuple(network for network in cables if network.id not in wanted)
+
     def receivers_of(self, target: Container) -> list[Container]:
         """Return the containers that have a link to ``target``."""
         return [self.containers[receiver] for receiver in sorted(self._receivers.get(target.id, ()))]

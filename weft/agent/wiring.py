@@ -117,9 +117,13 @@ def resolver_objects(state: State, host: Host, container: Container, port_of_vie
     return tuple(
         thing
         for endpoint in live_endpoints(state, container)
-        if (bridge := state.networks[endpoint.network_id].bridge)
+        if (bridge := _filtered_bridge(state.networks[endpoint.network_id], host))
         for thing in names.redirect(endpoint, bridge, port, container.name)
     )
+
+
+def _filtered_bridge(network: Network, host: Host) -> str:
+    return network.bridge if host.filters(network) else ""
 
 
 def link_objects(state: State, host: Host, receiver: Container) -> Objects:
@@ -133,7 +137,7 @@ def link_objects(state: State, host: Host, receiver: Container) -> Objects:
         if target is None:
             continue
         for theirs in live_endpoints(state, target):
-            if theirs.network_id in mine:
+            if theirs.network_id in mine and host.filters(state.networks[theirs.network_id]):
                 comment = f"link {receiver.name} to {target.name}"
                 objects.extend(firewall.link(mine[theirs.network_id], theirs, exposed_ports(target), comment))
     return tuple(objects)
