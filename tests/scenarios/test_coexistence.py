@@ -6,19 +6,14 @@ asked for is taken back.
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import pytest
 
 from tests.names import dnsclient
+from tests.scenarios.foreign_firewalls import Docker, DockerLegacy, Firewall, Firewalld, Ufw
 from tests.scenarios.together import together
 from tests.scenarios.waiting import eventually
 from weft.testing.hosts import Host, Hosts, Lan, Outside
@@ -28,157 +23,6 @@ SUBNETS = {4: "10.66.0.0/24", 6: "fd00:66::/64"}
 GATEWAYS = ("10.66.0.1", "fd00:66::1")
 BRIDGES = ("weft0", "br-app")
 QUICK = 0.3
-
-
-class Firewall:
-    """Another firewall on a host: how it comes, and all that it holds."""
-
-    name: str
-
-    def __init__(self, host: Host) -> None:
-        self.host = host
-        #: What comes before each command, so that it sees the files of this firewall.
-        self.prefix: tuple[str, ...] = ()
-        #: The containers on this host, and what ``holds`` said before weft came.
-        self.boxes = [host.container(name) for name in ("box", "mate")]
-        self.before: list[str] = []
-
-    def begin(self) -> None:
-        """Do what its own administrator does to switch it on."""
-        raise NotImplementedError
-
-    def asked(self, bridge: str) -> list[str]:
-        """Return the commands by which it is asked to let a bridge pass."""
-        raise NotImplementedError
-
-    def files(self) -> str:
-        """Return what it holds beside nftables: on disk, in its memory, in iptables."""
-        raise NotImplementedError
-
-    def close(self, bridge: str) -> None:
-        """Take back what lets a bridge pass, behind weft's back."""
-        raise NotImplementedError
-
-    def run(self, *words: object) -> str:
-        return self.host.run(*self.prefix, *words).stdout
-
-    def holds(self) -> list[str]:
-        """Return every line of the host's rules that is not in weft's own tables, and what it holds beside them."""
-        return [*_foreign_tables(self.run("nft", "--stateless", "list", "ruleset")), *self.files().splitlines()]
-
-
-class Docker(Firewall):
-    """The chains that Docker makes, by one of the two kinds of iptables."""
-
-    name = "docker"
-    kind = "nft"
-
-    def asked(self, bridge: str) -> list[str]:
-        return [f"{family} -I DOCKER-USER -i {bridge} -j ACCEPT" for family in ("iptables", "ip6tables")]
-
-    def begin(self) -> None:
-        for family in ("iptables", "ip6tables"):
-            for rule in (
-                "-P FORWARD DROP",
-                "-N DOCKER-USER",
-                "-A DOCKER-USER -j RETURN",
-                "-N DOCKER-FORWARD",
-                "-A FORWARD -j DOCKER-USER",
-                "-A FORWARD -j DOCKER-FORWARD",
-                "-A DOCKER-FORWARD -i docker0 -j ACCEPT",
-                "-t nat -N DOCKER",
-                "-t nat -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
-            ):
-                self.run(f"{family}-{self.kind}", "-w", *rule.split())
-
-    def files(self) -> str:
-        programs = [f"{family}-{self.kind}" for family in ("iptables", "ip6tables")]
-        return "".join(
-            self.run(program, "-w", "-t", table, "-S") for program, table in product(programs, ("filter", "nat"))
-        )
-
-    def close(self, bridge: str) -> None:
-        for family, side in product(("iptables", "ip6tables"), ("-i", "-o")):
-            self.run(f"{family}-{self.kind}", "-w", "-D", "DOCKER-USER", side, bridge, "-j", "ACCEPT")
-
-
-class DockerLegacy(Docker):
-    """The same by iptables-legacy, whose rules nftables does not show."""
-
-    kind = "legacy"
-
-
-class Ufw(Firewall):
-    """ufw as its package leaves it, switched on.  Its files are a copy that only those see who have the prefix."""
-
-    name = "ufw"
-
-    def asked(self, bridge: str) -> list[str]:
-        return [f"ufw route allow {side} on {bridge}" for side in ("in", "out")]
-
-    def begin(self) -> None:
-        copy = self.host.directory / "ufw"
-        shutil.copytree("/etc/ufw", copy)
-        keeper = self.host.popen(
-            "unshare", "--mount", "sh", "-c", f"mount --bind {copy} /etc/ufw && touch {copy}.mounted && exec sleep 1000"
-        )
-        eventually(Path(f"{copy}.mounted").exists)
-        self.prefix = ("nsenter", f"--mount=/proc/{keeper.pid}/ns/mnt")
-        self.run("ufw", "--force", "enable")
-        # It completes a chain of IPv6 with the first rule that is given.
-        for verb in ((), ("delete",)):
-            self.run("ufw", "route", *verb, "allow", "in", "on", "eth9")
-
-    def files(self) -> str:
-        copy = self.host.directory / "ufw"
-        return "".join(path.read_text() for path in sorted(copy.rglob("*")) if path.is_file())
-
-    def close(self, bridge: str) -> None:
-        for side in ("in", "out"):
-            self.run("ufw", "route", "delete", "allow", side, "on", bridge)
-
-
-class Firewalld(Firewall):
-    """firewalld as its package leaves it, with a bus of its own."""
-
-    name = "firewalld"
-
-    def asked(self, bridge: str) -> list[str]:
-        return [f"firewall-cmd --zone=trusted --add-interface={bridge}"]
-
-    def begin(self) -> None:
-        directory = self.host.directory
-        bus = directory / "bus"
-        self.host.popen("dbus-daemon", "--session", "--nofork", f"--address=unix:path={bus}", stderr=subprocess.DEVNULL)
-        eventually(bus.exists)
-        self.prefix = ("env", f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={bus}")
-        (directory / "firewalld").mkdir()
-        self.host.popen(
-            *self.prefix, "firewalld", "--nofork", "--nopid", "--system-config", directory / "firewalld",
-            "--log-target", "file", "--log-file", directory / "firewalld.log",
-        )  # fmt: skip
-        eventually(lambda: self.host.run(*self.prefix, "firewall-cmd", "--state", check=False).returncode == 0, 20)
-        self.run("firewall-cmd", "--zone=public", "--add-interface=eth0")
-        # It makes the chains of a zone when that is first used, and keeps them.
-        for verb in ("add", "remove"):
-            self.run("firewall-cmd", "--zone=trusted", f"--{verb}-interface=eth9")
-
-    def files(self) -> str:
-        # A zone's interfaces are in one line, and the zone is called active while it has any.
-        zones = self.run("firewall-cmd", "--list-all-zones").replace(" (active)", "")
-        return re.sub(r"^  interfaces:.*$", lambda found: "\n".join(found[0].split()), zones, flags=re.MULTILINE)
-
-    def close(self, bridge: str) -> None:
-        self.run("firewall-cmd", "--zone=trusted", f"--remove-interface={bridge}")
-
-
-def _foreign_tables(ruleset: str) -> Iterator[str]:
-    own = False
-    for line in ruleset.splitlines():
-        if line.startswith("table "):
-            own = line.split()[2] == "weft"
-        if not own:
-            yield line
 
 
 @pytest.fixture(scope="module", params=[Docker, DockerLegacy, Ufw, Firewalld], ids=lambda kind: kind.__name__)
@@ -203,7 +47,7 @@ def eve(hosts: Hosts, lan: Lan) -> Outside:
 def host(firewall: Firewall) -> Host:
     """The same host with weft: a container that publishes a port, and one on two networks."""
     host = firewall.host
-    start_agent(firewall)
+    firewall.start_agent()
     host.weft("network", "create", "app", "--bridge", "br-app", "--subnet", SUBNETS[4], "--subnet", SUBNETS[6])
     box, mate = firewall.boxes
     host.weft("attach", "--netns", box.path, "--name", "box", "--net", "app", "-p", "8080:80")
@@ -212,14 +56,6 @@ def host(firewall: Firewall) -> Host:
     box.serve_tcp(80, b"hello")
     host.serve_tcp(99, b"host")
     return host
-
-
-def start_agent(firewall: Firewall) -> None:
-    """Start the agent where it sees the files of the other firewall, and its bus."""
-    wrapper = firewall.host.directory / "python"
-    wrapper.write_text(f'#!/bin/sh\nexec {" ".join(firewall.prefix)} {sys.executable} "$@"\n')
-    wrapper.chmod(0o755)
-    firewall.host.start_agent(python=str(wrapper))
 
 
 def reaches_outside(box: Space, eve: Outside) -> bool:
@@ -288,7 +124,7 @@ def test_without_the_hook_it_is_closed_and_weft_asks_again(host: Host, firewall:
     firewall.close("br-app")
     box = firewall.boxes[0]
     assert not (reaches_outside(box, eve) and knows_names(box))
-    start_agent(firewall)
+    firewall.start_agent()
     assert reaches_outside(box, eve) and knows_names(box)
     assert Counter(firewall.holds()) == Counter(asked)
 
