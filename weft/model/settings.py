@@ -5,14 +5,15 @@ Every option has the default given here; an unknown one is an error that names i
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from pathlib import Path
 
 import msgspec
 
 from weft.model.base import Record
-from weft.model.errors import InvalidOption
-from weft.model.names import check_interface
+from weft.model.errors import InvalidInput, InvalidOption
+from weft.model.names import check_hostname, check_interface
 from weft.model.network import parse_address, parse_network
 
 
@@ -77,12 +78,29 @@ class Settings(Record):
             raise InvalidOption(f"ports.policy {self.ports.policy!r} is neither 'dynamic' nor 'fixed'")
         for address in (*self.dns, *filter(None, [self.ports.bind])):
             parse_address(address)
+        _check_interface_address(self.bridge.address, 4, "bridge.address")
+        _check_interface_address(self.bridge.address6, 6, "bridge.address6")
+        for domain in self.dns_search:
+            if domain != ".":  # which means none
+                check_hostname(domain, "dns_search")
         if self.mtu is not None and not 1280 <= self.mtu <= 65535:
             raise InvalidOption(f"mtu {self.mtu} is not between 1280 and 65535")
         for pool, length in (*self.pools, *self.pools6):
             network = parse_network(pool)
             if not network.prefixlen <= length <= network.max_prefixlen - 2:
                 raise InvalidOption(f"pool {pool} cannot be cut into subnets of length {length}")
+
+
+def _check_interface_address(text: str, version: int, option: str) -> None:
+    """Raise InvalidOption unless ``text`` is '' or an address of the IP version with its prefix length."""
+    if not text:
+        return
+    try:
+        sound = "/" in text and ipaddress.ip_interface(text).version == version
+    except ValueError:
+        sound = False
+    if not sound:
+        raise InvalidOption(f"{option} {text!r} is not an IPv{version} address with its prefix length")
 
 
 def load_settings(path: Path | None) -> Settings:
@@ -94,5 +112,7 @@ def load_settings(path: Path | None) -> Settings:
         return msgspec.convert(data, Settings)
     except OSError as error:
         raise InvalidOption(f"cannot read {path}: {error.strerror}") from error
+    except InvalidInput as error:
+        raise InvalidOption(f"{path}: {error.cause}", error.hint) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise InvalidOption(f"{path}: {error}") from error
