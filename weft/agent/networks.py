@@ -17,7 +17,9 @@ from weft.model.identity import bridge_name, new_id
 from weft.model.names import RESERVED_NETWORKS, check_interface, check_name
 from weft.model.network import Network, Subnet, parse_address, parse_network
 from weft.model.requests import CreateNetwork
-from weft.plan.operations import describe
+from weft.model.settings import Settings
+from weft.plan.operations import Operations, describe
+from weft.plan.resolvconf import search_domain
 
 #: The network that containers are on when they name none.
 DEFAULT = "bridge"
@@ -41,16 +43,22 @@ class Networks:
         self._naming = naming
 
     def ensure_default(self) -> None:
-        """Make the default network if it is not there yet."""
+        """Make the default network if it is not there, and anew if weft.toml says another and nobody is on it."""
         with self._core.lock:
-            if self._core.state.network_named(DEFAULT) is not None:
-                return
+            current = self._core.state.network_named(DEFAULT)
+            if current is not None:
+                if self._users(current) or not differences(current, self._core.settings):
+                    return
+                self._drop(current)
             settings = self._core.settings.bridge
             interfaces = [ipaddress.ip_interface(a) for a in (settings.address, settings.address6) if a]
+            subnets = [interface.network for interface in interfaces]
+            if settings.address6 and not settings.address:
+                subnets.append(choose_subnet(self._core.settings.pools, [prefix for prefix, _ in self.taken()]))
             request = CreateNetwork(
                 name=DEFAULT,
                 bridge=settings.name,
-                subnets=tuple(str(interface.network) for interface in interfaces),
+                subnets=tuple(map(str, subnets)),
                 gateways=tuple(str(interface.ip) for interface in interfaces),
             )
             self.create(request, dry_run=False)
@@ -77,11 +85,15 @@ class Networks:
             edit = Edit(drop=(network,))
             if dry_run:
                 return Outcome(operations=tuple(describe(core.rehearse(edit, host=True))))
-            operations = core.change(edit, host=True, teardown=True)
-            self._allocation.close(network)
-            self._naming.network_removed(network)
-        core.events.tell("network", "remove", network.id, network.name)
+            operations = self._drop(network)
         return Outcome(result={"id": network.id, "name": network.name}, operations=tuple(describe(operations)))
+
+    def _drop(self, network: Network) -> Operations:
+        operations = self._core.change(Edit(drop=(network,)), host=True, teardown=True)
+        self._allocation.close(network)
+        self._naming.network_removed(network)
+        self._core.events.tell("network", "remove", network.id, network.name)
+        return operations
 
     def prune(self, dry_run: bool) -> Outcome:
         """Remove every network of the user's that no container is on or wants to be on at its next start."""
@@ -222,6 +234,23 @@ class Networks:
         on_it = {endpoint.container_id for endpoint in state.endpoints_on(network)}
         wanting = {c.id for c in state.containers.values() for wish in c.wishes if wish.network_id == network.id}
         return sorted(state.containers[identifier].name for identifier in on_it | wanting)
+
+
+def differences(default: Network, settings: Settings) -> list[str]:
+    """Return in what the default network is not as weft.toml says; what that leaves open is as it should be."""
+    asked = {4: settings.bridge.address, 6: settings.bridge.address6}
+    subnets = {subnet.version: subnet.gateway_cidr for subnet in default.subnets}
+    different = {
+        "bridge name": default.bridge != settings.bridge.name,
+        "bridge address": any(
+            text and ipaddress.ip_interface(text) != ipaddress.ip_interface(subnets.get(version, "0.0.0.0/0"))
+            for version, text in asked.items()
+        ),
+        "icc": default.icc != settings.icc,
+        "masquerade": default.masquerade != settings.masquerade,
+        "mtu": default.mtu != settings.mtu,
+    }
+    return [what for what, differs in different.items() if differs]
 
 
 def _check_usable(network: IPNetwork) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import weft
 from weft.agent import wiring
 from weft.agent.core import Core
+from weft.agent.networks import DEFAULT, differences
 from weft.agent.reconcile import Reconciler
 from weft.model.base import to_builtins
 from weft.model.container import Container, Endpoint
@@ -47,7 +48,8 @@ class Overview:
         core = self._core
         with core.lock:
             containers = list(core.state.containers.values())
-            problems = [*self._problems, *self._reconciler.problems, *_forwarding_problems(core)]
+            problems = [*self._problems, *self._reconciler.problems]
+            problems += [*_forwarding_problems(core), *_default_problems(core)]
             return {
                 "agent": {
                     "version": weft.__version__,
@@ -102,8 +104,8 @@ class Overview:
 
 def _forwarding_problems(core: Core) -> list[tuple[str, str]]:
     """Say so where the host does not forward and weft was told not to change that."""
-    networks = core.state.networks.values()
-    if core.settings.ip_forward or all(network.internal or not network.bridge for network in networks):
+    stuck = [n for n in core.state.networks.values() if n.bridge and not n.internal and n.ip_forward is None]
+    if core.settings.ip_forward or not stuck:
         return []
     closed = sorted(core.host.facts.uplinks - core.host.facts.forwarding4)
     if not closed:
@@ -114,3 +116,13 @@ def _forwarding_problems(core: Core) -> list[tuple[str, str]]:
             "Set ip_forward = true in weft.toml, or turn it on: sysctl -w net.ipv4.ip_forward=1",
         )
     ]
+
+
+def _default_problems(core: Core) -> list[tuple[str, str]]:
+    """Say so where the default network, in use when weft.toml was changed, is still as it was."""
+    default = core.state.network_named(DEFAULT)
+    changed = differences(default, core.settings) if default else []
+    if not changed:
+        return []
+    hint = "Disconnect or remove the containers that are on it, and restart the agent."
+    return [(f"the default network is in use and keeps another {', '.join(changed)} than weft.toml says", hint)]

@@ -26,7 +26,7 @@ from weft.model.names import check_hostname, check_interface, check_name
 from weft.model.network import Network, parse_address
 from weft.model.ports import ExposedPort, PortRequest, parse_exposed, parse_publish
 from weft.model.requests import Attach, Common, Connect, Run
-from weft.plan.resolvconf import NO_SEARCH
+from weft.plan.resolvconf import search_domain
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -125,7 +125,7 @@ def _common(request: Common, state: State) -> Container:
         peer_id=peer.id if peer else None,
         wishes=_wishes(request, networks),
         dns=tuple(str(parse_address(server)) for server in request.dns),
-        dns_search=tuple(_search_domain(domain) for domain in request.dns_search),
+        dns_search=tuple(search_domain(domain) for domain in request.dns_search),
         exposed=_exposed(request.expose),
         publish=_published(request.publish),
         links=tuple(parse_link(text, state) for text in request.links),
@@ -220,10 +220,6 @@ def _address(text: str | None, version: int) -> str | None:
     if address.version != version:
         raise InvalidInput(f"{text} is not an IPv{version} address", "IPv6 addresses go with --ip6.")
     return str(address)
-
-
-def _search_domain(text: str) -> str:
-    return text if text == NO_SEARCH else check_hostname(text, "search domain")
 
 
 def _aliases(aliases: Iterable[str]) -> tuple[str, ...]:

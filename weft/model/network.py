@@ -62,8 +62,12 @@ class Network(Record):
     icc: bool = True
     masquerade: bool = True
     mtu: int | None = None
-    #: Upstream name servers for containers of this network; empty: the host's.
+    #: Whether its packets are routed, and whether they are filtered, translated and published; None: as the host says.
+    ip_forward: bool | None = None
+    filter: bool | None = None
+    #: Upstream name servers and search domains for containers of this network; empty: the host's.
     dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
     #: Address that published ports are bound to when their specification names none; None: the host's default.
     bind: str | None = None
     options: dict[str, str] = {}

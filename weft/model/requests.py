@@ -22,9 +22,12 @@ class CreateNetwork(Record):
     internal: bool = False
     icc: bool | None = None
     masquerade: bool | None = None
+    ip_forward: bool | None = None
+    filter: bool | None = None
     mtu: int | None = None
     bridge: str | None = None
     dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
     bind: str | None = None
     options: dict[str, str] = {}
     labels: dict[str, str] = {}

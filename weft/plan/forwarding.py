@@ -26,7 +26,7 @@ from weft.plan.sysctls import BRIDGE_FORCE_FORWARDING, switch
 def plan(networks: Iterable[Network], host: Host) -> Objects:
     """Return the forwarding settings of bridges and foreign interfaces, filters first."""
     bridged = tuple(network for network in networks if network.bridge)
-    outward = [network for network in bridged if not network.internal and host.settings.ip_forward]
+    outward = [network for network in bridged if not network.internal and host.may_forward(network)]
     opened4 = _opened4(host.facts) if _any(outward, 4) else frozenset()
     opened6 = _opened6(host.facts) if _any(outward, 6) else frozenset()
     return (
@@ -95,6 +95,6 @@ def _forwards(network: Network, host: Host, host_does: bool) -> bool:
     Those of an internal network are where icc is off: what a link opens goes by way of the host.  Without filters
     nothing could keep them inside then, so they are not.
     """
-    if not (host.settings.ip_forward or host_does):
+    if network.ip_forward is False or not (host.may_forward(network) or host_does):
         return False
-    return not network.internal or (not network.icc and host.settings.filter)
+    return not network.internal or (not network.icc and host.filters(network))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from weft.model.base import Record, replace
 from weft.model.container import Container
+from weft.model.names import check_hostname
 from weft.model.network import Network
 from weft.model.settings import Settings
 from weft.plan.managed import Line, Lines
@@ -17,6 +18,11 @@ _STUBS = frozenset({"127.0.0.53", "127.0.0.54"})
 
 #: The one ``--dns-search`` that means none.
 NO_SEARCH = "."
+
+
+def search_domain(text: str) -> str:
+    """Return ``text`` if it may stand after --dns-search; raise InvalidName otherwise."""
+    return text if text == NO_SEARCH else check_hostname(text, "search domain")
 
 
 class ResolvConf(Record):
@@ -67,7 +73,8 @@ def container_conf(
     """
     named = next((network for network in networks if has_names(network)), None)
     servers = tuple(subnet.gateway for subnet in named.subnets) if named else container.dns
-    search = container.dns_search or settings.dns_search or host.search
+    of_networks = next((network.dns_search for network in networks if network.dns_search), ())
+    search = container.dns_search or of_networks or settings.dns_search or host.search
     search = () if search == (NO_SEARCH,) else search
     return ResolvConf(servers=servers, search=search, options=_options(host.options, search) if servers else ())
 

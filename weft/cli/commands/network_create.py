@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 
 from weft.cli import options
 from weft.cli.context import Context
@@ -16,6 +16,13 @@ examples:
   weft network create --no-icc front              containers reach only what they are linked to
   weft network create --dry-run app               print the commands instead
 """
+
+SWITCHES = {
+    "icc": "let containers of the network reach each other",
+    "masquerade": "give outbound packets the host's address",
+    "ip-forward": "route packets of the network, and turn forwarding on for that",
+    "filter": "filter and translate packets of the network; without, it publishes no ports",
+}
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -31,11 +38,12 @@ def configure(parser: ArgumentParser) -> None:
     options.add_many(parser, "--ip-range", metavar="CIDR", help="part of a subnet that addresses are given from")
     parser.add_argument("--ipv6", action="store_true", help="give the network an IPv6 subnet too")
     parser.add_argument("--internal", action="store_true", help="let containers reach each other and the host only")
-    parser.add_argument("--no-icc", action="store_true", help="keep containers of the network from reaching each other")
-    parser.add_argument("--no-masquerade", action="store_true", help="leave outbound packets their source address")
+    for switch, help in SWITCHES.items():
+        parser.add_argument(f"--{switch}", action=BooleanOptionalAction, help=f"{help} (default: as weft.toml says)")
     parser.add_argument("--mtu", type=int, metavar="N", help="MTU in bytes (default: that of the default route)")
     parser.add_argument("--bridge", metavar="IFNAME", help="name of the bridge on the host (default: weft-ID)")
     options.add_many(parser, "--dns", metavar="IP", help="upstream name server; may be repeated (default: the host's)")
+    options.add_many(parser, "--dns-search", metavar="DOMAIN", help="search domain; may be repeated")
     parser.add_argument(
         "--bind", metavar="IP", help="address that published ports are bound to (default: all of the host)"
     )
@@ -53,11 +61,14 @@ def execute(args: Namespace, context: Context) -> int:
         "ip_ranges": args.ip_range,
         "ipv6": args.ipv6,
         "internal": args.internal,
-        "icc": False if args.no_icc else None,
-        "masquerade": False if args.no_masquerade else None,
+        "icc": args.icc,
+        "masquerade": args.masquerade,
+        "ip_forward": args.ip_forward,
+        "filter": args.filter,
         "mtu": args.mtu,
         "bridge": args.bridge,
         "dns": args.dns,
+        "dns_search": args.dns_search,
         "bind": args.bind,
         "options": options.pairs(args.opt, "--opt"),
         "labels": options.pairs(args.label, "--label"),

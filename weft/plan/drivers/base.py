@@ -18,6 +18,14 @@ class Host(Record):
     settings: Settings
     facts: HostFacts
 
+    def filters(self, network: Network) -> bool:
+        """Whether packets of ``network`` are filtered, translated and published."""
+        return self.settings.filter and network.filter is not False
+
+    def may_forward(self, network: Network) -> bool:
+        """Whether forwarding may be turned on for ``network``."""
+        return self.settings.ip_forward if network.ip_forward is None else network.ip_forward
+
 
 class Wiring(Record):
     """Everything that wiring one endpoint depends on."""

@@ -31,7 +31,7 @@ class BridgeDriver:
     def network(self, network: Network, host: Host) -> Objects:
         """Return the network's part of the filters, then its bridge, and that it is up last of all."""
         mac = bridge_mac(network)
-        filters = firewall.members(network, mac) if host.settings.filter else ()
+        filters = firewall.members(network, mac) if host.filters(network) else ()
         addresses = (InterfaceAddress(interface=network.bridge, cidr=s.gateway_cidr) for s in network.subnets)
         return (
             *filters,
@@ -47,7 +47,7 @@ class BridgeDriver:
         The host's end comes up before the container's, so that the bridge hears what the container announces.
         """
         endpoint, network = wiring.endpoint, wiring.network
-        filters = (*firewall.guard(wiring), *firewall.publish(wiring)) if host.settings.filter else ()
+        filters = (*firewall.guard(wiring), *firewall.publish(wiring)) if host.filters(network) else ()
         addresses = (
             InterfaceAddress(interface=endpoint.interface, cidr=address.cidr, ns=wiring.namespace)
             for address in endpoint.addresses
@@ -100,7 +100,7 @@ def _bridge_settings(network: Network, host: Host) -> tuple[Sysctl, ...]:
     four_conf, six_conf = f"net/ipv4/conf/{name}", f"net/ipv6/conf/{name}"
     return (
         # Lets localhost reach published ports.  Only the filters keep others from using it to reach localhost.
-        switch(f"{four_conf}/route_localnet", host.settings.filter),
+        switch(f"{four_conf}/route_localnet", host.filters(network)),
         # Isolated ports hear nothing from each other, so the host answers for everybody, at once: RFC 3069.
         switch(f"{four_conf}/proxy_arp_pvlan", separated),
         switch(f"net/ipv4/neigh/{name}/proxy_delay", False),
