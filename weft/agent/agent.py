@@ -92,6 +92,7 @@ class Agent:
         self._reaper.close()
         self._core.events.close()
         self._naming.close()
+        self._core.announcing.close()
         self._core.forgetting.close()
         self._core.relay.close()
         self._core.reservations.close()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from weft.agent import wiring
+from weft.agent.announcing import Announcing
 from weft.agent.events import Events
 from weft.agent.forgetting import Forgetting
 from weft.agent.inspection import container_row
@@ -58,6 +59,7 @@ class Core:
         self.reservations = Reservations()
         self.relay = Relay()
         self.forgetting = Forgetting(kernel.flush_connections)
+        self.announcing = Announcing(kernel)
         self.originals = Originals(store, kernel.read_sysctl, lambda: wiring.bridges(self.state.networks.values()))
         self.host = Host(settings=settings, facts=self.originals.without_weft(kernel.facts()))
         #: The port of a view's name server (naming.py says; it is part of what is planned for a container).

@@ -23,7 +23,7 @@ from weft.model.errors import InterfaceTaken, NetworkInUse, NetworkNotFound, Rou
 from weft.model.network import Network
 from weft.model.ports import PublishedPort
 from weft.plan.host import gateway_choice
-from weft.plan.operations import Operations
+from weft.plan.operations import Add, Operations
 
 
 class Foreign(NamedTuple):
@@ -90,6 +90,7 @@ class Endpoints:
         finally:
             if dry_run:
                 self._release(made)
+        self._core.announcing.soon(tuple(step.object for step in operations if isinstance(step, Add)))
         self._naming.attached(container)
         for endpoint in attached:
             self._tell("connect", container, endpoint)

@@ -91,7 +91,8 @@ class Naming:
                 self._servers.ensure(standard)
         server = self._server_for(container, networks)
         if server is not None:
-            self._servers.ensure(server, self._open_port)
+            # Before it listens; and again where it listened already, because another may have left it to that.
+            self._open_port(self._servers.ensure(server, self._open_port))
 
     def abandon(self, container: Container, wishes: Iterable[Wish]) -> None:
         """Take back what ``prepare`` did, because attaching failed."""
