@@ -46,9 +46,13 @@ class Firewall:
     def run(self, *words: object) -> str:
         return self.host.run(*self.prefix, *words).stdout
 
+    def rules(self) -> list[str]:
+        """Return every line of the host's nftables that is not in weft's own tables."""
+        return list(_foreign_tables(self.host.run("nft", "--stateless", "list", "ruleset").stdout))
+
     def holds(self) -> list[str]:
-        """Return every line of the host's rules that is not in weft's own tables, and what it holds beside them."""
-        return [*_foreign_tables(self.run("nft", "--stateless", "list", "ruleset")), *self.files().splitlines()]
+        """Return the same, and what it holds beside them."""
+        return [*self.rules(), *self.files().splitlines()]
 
     def start_agent(self) -> None:
         """Start the host's agent where it sees the files of this firewall, and its bus."""
@@ -149,7 +153,8 @@ class Firewalld(Firewall):
             "--log-target", "file", "--log-file", directory / "firewalld.log",
         )  # fmt: skip
         eventually(lambda: self.host.run(*self.prefix, "firewall-cmd", "--state", check=False).returncode == 0, 20)
-        self.run("firewall-cmd", "--zone=public", "--add-interface=eth0")
+        for how in ((), ("--permanent",)):
+            self.run("firewall-cmd", *how, "--zone=public", "--add-interface=eth0")
         # It makes the chains of a zone when that is first used, and keeps them.
         for verb in ("add", "remove"):
             self.run("firewall-cmd", "--zone=trusted", f"--{verb}-interface=eth9")

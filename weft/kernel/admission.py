@@ -73,8 +73,8 @@ def add(thing: Admission) -> None:
                     if not _succeeds(program, *_WAIT, "-C", *rule):
                         _run(thing, program, *_WAIT, "-I", *rule)
         case "firewalld":
-            if not _succeeds("firewall-cmd", _ZONE, f"--query-interface={thing.interface}"):
-                _run(thing, "firewall-cmd", _ZONE, f"--add-interface={thing.interface}")
+            # Starting it takes a quarter of a second, so it is not asked first: being there already is no error to it.
+            _run(thing, "firewall-cmd", _ZONE, f"--add-interface={thing.interface}")
         case "ufw":
             for words in ufw.allow(thing.interface):
                 _run(thing, "ufw", *words)
