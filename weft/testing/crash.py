@@ -22,11 +22,19 @@ from weft.plan.operations import Operation, describe
 from weft.store.base import Entry, Event, Store, Write
 
 
-class Steps:
-    """Counts steps once armed, tells each to ``report``, and ends the process at the ``fatal`` one (0: never)."""
+def kill() -> None:
+    """End this process at once."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
-    def __init__(self, fatal: int = 0, report: Callable[[str], object] = lambda name: None) -> None:
+
+class Steps:
+    """Counts steps once armed, tells each to ``report``, and deals the ``blow`` at the ``fatal`` one (0: never)."""
+
+    def __init__(
+        self, fatal: int = 0, report: Callable[[str], object] = lambda name: None, blow: Callable[[], object] = kill
+    ) -> None:
         self.fatal = fatal
+        self.blow = blow
         self.armed = False
         self.count = 0
         self._report = report
@@ -38,7 +46,7 @@ class Steps:
         self.count += 1
         self._report(name)
         if self.count == self.fatal:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.blow()
 
 
 class SteppingKernel:
@@ -49,8 +57,14 @@ class SteppingKernel:
         self._step = step
 
     def apply(self, operations: Sequence[Operation]) -> None:
-        for operation in operations:
-            self._around(operation, partial(self._kernel.apply, (operation,)))
+        done: list[Operation] = []
+        try:
+            for operation in operations:
+                self._around(operation, partial(self._kernel.apply, (operation,)))
+                done.append(operation)
+        except Exception:
+            self.withdraw([operation.undo() for operation in reversed(done)])
+            raise
 
     def withdraw(self, operations: Sequence[Operation]) -> list[Exception]:
         errors: list[Exception] = []

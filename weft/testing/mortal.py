@@ -23,7 +23,7 @@ from weft.model.settings import Settings
 from weft.runtimes.sandbox.launcher import SandboxLauncher
 from weft.store.base import Store
 from weft.store.sqlite import SqliteStore
-from weft.testing.crash import SteppingKernel, SteppingLauncher, SteppingStore, Steps
+from weft.testing.crash import SteppingKernel, SteppingLauncher, SteppingStore, Steps, kill
 from weft.testing.hosts import Host
 
 Work = Callable[[Agent], None]
@@ -43,11 +43,14 @@ def live(host: Host, work: Work) -> None:
     assert status == 0, output
 
 
-def die(host: Host, work: Work, fatal: int) -> Death:
-    """Open an agent on ``host`` and let it do ``work``, but kill it at step number ``fatal`` of that work."""
+def die(host: Host, work: Work, fatal: int, blow: Callable[[], object] = kill) -> Death:
+    """Open an agent on ``host`` and let it do ``work``, but kill it at step number ``fatal`` of that work.
+
+    Another ``blow`` than that may be dealt, which it can survive: its Death has no step then.
+    """
 
     def mortal(report: int) -> None:
-        step = Steps(fatal, lambda name: os.write(report, f"{name}\n".encode()))
+        step = Steps(fatal, lambda name: os.write(report, f"{name}\n".encode()), blow)
         _work(host, work, step)
 
     status, output = _forked(host, mortal)
