@@ -44,7 +44,7 @@ def _run(state_dir: Path, run_dir: Path, config: Path | None, resolv_conf: Path)
     for directory in (state_dir, run_dir):
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     # First of all, because an agent that is not alone must not touch anything.
-    with Sole(), Listener(run_dir / "weft.sock") as listener:
+    with Listener(run_dir / "weft.sock") as listener, Sole():
         store = SqliteStore(state_dir / "state.db")
         try:
             kernel = LinuxKernel()
