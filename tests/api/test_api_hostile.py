@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,9 @@ def test_a_connection_that_is_kept_open_is_served_again_and_again(
     with serving(RecordingAgent(tmp_path / "log"), path), _connect(path) as connection:
         for _ in range(10):
             connection.sendall(b"GET /v1/version HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert _status(connection.recv(65536)) == 200
+            answer = HTTPResponse(connection)
+            answer.begin()
+            assert answer.status == 200 and answer.read()
             time.sleep(0.1)
 
 
