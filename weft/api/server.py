@@ -148,15 +148,19 @@ class Server:
 def serve(agent: AgentFacade, listener: Listener) -> None:
     """Serve ``agent`` on ``listener`` until SIGTERM or SIGINT.  Must be called on the main thread."""
     server = Server(agent, listener)
-    # A handler may run while the main thread is anywhere, so it must take no lock, as threading.Event would.
-    wake = os.eventfd(0, os.EFD_CLOEXEC)
-    signals = (signal.SIGTERM, signal.SIGINT)
-    earlier = {number: signal.signal(number, lambda *_: os.eventfd_write(wake, 1)) for number in signals}
+    # The kernel may hand a signal to any thread, and Python's handlers run in the main one, which nothing would wake
+    # then.  What is written to this descriptor is written by whichever thread it was.
+    reading, wake = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(wake, False)
+    before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    earlier = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
     server.start()
     try:
-        os.read(wake, 8)  # eventfd_read would not go on after the handler
+        os.read(reading, 1)
     finally:
         server.stop()
+        signal.set_wakeup_fd(before)
         for number, handler in earlier.items():
             signal.signal(number, handler)
+        os.close(reading)
         os.close(wake)
