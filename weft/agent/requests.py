@@ -73,6 +73,10 @@ def name_taken(holder: Container) -> NameTaken:
 
 def container_attached_again(known: Container, request: Attach, state: State) -> Container:
     """Return the record of an attached namespace with the further networks of ``request``."""
+    fresh = _attached(replace(request, name=None), state)
+    for wish in fresh.wishes:
+        # Whoever repeats a command is told that it has been done, rather than what is odd about it now.
+        check_connectable(known, state.networks[wish.network_id])
     settled = {"-p": request.publish, "--expose": request.expose, "--link": request.links}
     settled |= {"--dns": request.dns, "--dns-search": request.dns_search}
     for option, value in settled.items():
@@ -81,9 +85,6 @@ def container_attached_again(known: Container, request: Attach, state: State) ->
                 f"{known.name!r} is attached already, and {option} can only be given the first time",
                 f"'weft detach {known.name}', then attach it with all of its options.",
             )
-    fresh = _attached(replace(request, name=None), state)
-    for wish in fresh.wishes:
-        check_connectable(known, state.networks[wish.network_id])
     return replace(known, wishes=(*known.wishes, *fresh.wishes))
 
 
