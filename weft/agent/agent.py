@@ -58,7 +58,7 @@ class Agent:
         self._launcher = launcher
         self._networks = Networks(core, allocation, self._naming)
         self._containers = Containers(core, endpoints, self._naming, launcher, self._reaper.watch)
-        self._membership = Membership(core, endpoints, self._reaper.watch)
+        self._membership = Membership(core, endpoints, self._reaper)
         self._cables = Cables(core, self._networks, self._membership)
         self._recovery = Recovery(core, self._containers, self._membership, launcher, self._reaper.watch)
         self._reconciler = Reconciler(core, self._namespace_gone)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from weft.agent import requests as checked
 from weft.agent.core import Core
 from weft.agent.endpoints import Endpoints
 from weft.agent.facade import Outcome
+from weft.agent.reaper import Reaper
 from weft.agent.state import CABLE_LABEL, Stored
 from weft.model.base import replace
 from weft.model.container import Container, Endpoint, Namespace
@@ -19,12 +20,12 @@ from weft.plan.operations import describe
 
 
 class Membership:
-    """Brings containers onto networks and off them, live.  ``watch`` is told which process to wait for (reaper.py)."""
+    """Brings containers onto networks and off them, live.  ``reaper`` waits for the ends of attached processes."""
 
-    def __init__(self, core: Core, endpoints: Endpoints, watch: Callable[[Container], None]) -> None:
+    def __init__(self, core: Core, endpoints: Endpoints, reaper: Reaper) -> None:
         self._core = core
         self._endpoints = endpoints
-        self._watch = watch
+        self._reaper = reaper
 
     def attach(self, request: Attach, dry_run: bool) -> Outcome:
         """Put a namespace that somebody else made on a network; again for further networks."""
@@ -36,7 +37,7 @@ class Membership:
         if dry_run:
             return Outcome(operations=tuple(describe(operations)))
         if request.pid is not None:
-            self._watch(container)
+            self._reaper.watch(container)
         self._core.events.tell("container", "attach", container.id, container.name)
         return Outcome(result=self._core.report(container), operations=tuple(describe(operations)))
 
@@ -130,6 +131,7 @@ class Membership:
         return checked.container_attached_again(known, request, state)
 
     def _forgotten(self, container: Container) -> None:
+        self._reaper.forget(container)
         shutil.rmtree(self._core.directory(container), ignore_errors=True)
         self._core.events.tell("container", "detach", container.id, container.name)
 

@@ -31,6 +31,9 @@ class Reaper:
 
     def watch(self, container: Container) -> None:
         """Wait for the end of ``container.pid``; a process that is gone already (pid 0, maybe) is reported at once."""
+        with self._lock:
+            if container.id in self._watched.values():
+                return
         try:
             if not container.pid:
                 raise ProcessLookupError
@@ -40,7 +43,13 @@ class Reaper:
             return
         with self._lock:
             self._watched[descriptor] = container.id
-        self._epoll.register(descriptor, select.EPOLLIN)
+            self._epoll.register(descriptor, select.EPOLLIN)
+
+    def forget(self, container: Container) -> None:
+        """Wait for the end of a container's process no more."""
+        with self._lock:
+            for descriptor in [fd for fd, identifier in self._watched.items() if identifier == container.id]:
+                self._release(descriptor)
 
     def close(self) -> None:
         """Stop waiting."""
@@ -55,14 +64,28 @@ class Reaper:
             for descriptor, _ in self._epoll.poll():
                 if descriptor == self._stop:
                     return
-                self._epoll.unregister(descriptor)
                 with self._lock:
-                    identifier = self._watched.pop(descriptor)
-                os.close(descriptor)
+                    # Forgotten meanwhile, and the number perhaps given to the descriptor of another process?
+                    if descriptor not in self._watched or not _has_ended(descriptor):
+                        continue
+                    identifier = self._release(descriptor)
                 self._report(identifier)
+
+    def _release(self, descriptor: int) -> str:
+        """Let go of a descriptor (with the lock held); return whose it was."""
+        self._epoll.unregister(descriptor)
+        os.close(descriptor)
+        return self._watched.pop(descriptor)
 
     def _report(self, identifier: str) -> None:
         try:
             self._ended(identifier)
         except Exception:
             log.exception("while concluding container %s", identifier[:12])
+
+
+def _has_ended(descriptor: int) -> bool:
+    """Whether the process of a descriptor has ended (pidfd_open(2): it is readable then)."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
