@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import struct
 from collections.abc import Collection
 from functools import singledispatch
 from ipaddress import ip_address, ip_interface, ip_network
@@ -20,6 +21,7 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg  # type: ignore[import-untyped]
 from pyroute2.netlink.rtnl.rtmsg import rtmsg  # type: ignore[import-untyped]
 
 from weft.kernel import dumps
+from weft.kernel.attributes import nest, pack
 from weft.kernel.messages import Attributes, Ip, Mac, Number, Text, encode, nested
 from weft.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE
 from weft.kernel.place import Place
@@ -40,6 +42,9 @@ _RTM_NEWLINK, _RTM_DELLINK = 16, 17
 _RTM_NEWADDR, _RTM_DELADDR = 20, 21
 _RTM_NEWROUTE, _RTM_DELROUTE = 24, 25
 _RTM_NEWNEIGH, _RTM_DELNEIGH = 28, 29
+# include/uapi/linux/if_link.h and if_bridge.h
+_IFLA_LINKINFO, _IFLA_INFO_KIND, _IFLA_INFO_DATA, _IFLA_BR_MULTI_BOOLOPT = 18, 1, 2, 46
+_NO_LL_LEARN = 1 << 0
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK, _RT_SCOPE_NOWHERE = 0, 253, 255
 _IFF_UP = 1
 _IFA_F_NODAD = 0x02
@@ -90,6 +95,19 @@ def _bridge_port(thing: Veth) -> tuple[str, Any]:
     return "IFLA_LINKINFO", nested(("IFLA_INFO_SLAVE_KIND", "bridge"), ("IFLA_INFO_SLAVE_DATA", flags))
 
 
+def _deaf_bridge(request: Request) -> Request:
+    """Return ``request`` with the setting by which a bridge learns nothing from frames that it does not forward.
+
+    Frames to the groups of bridges (LLDP and the like) pass no guard, but the bridge would believe their sender to be
+    at the port they came by: one in a neighbour's name, and what is sent to him goes to the forger (net/bridge/
+    br_input.c, __br_handle_local_finish).  pyroute2 has no name for the setting, a flag in struct br_boolopt_multi.
+    """
+    setting = pack(_IFLA_BR_MULTI_BOOLOPT, struct.pack("=II", _NO_LL_LEARN, _NO_LL_LEARN))
+    kind = pack(_IFLA_INFO_KIND, b"bridge\0")
+    data = request.data + nest(_IFLA_LINKINFO, kind, nest(_IFLA_INFO_DATA, setting))
+    return request._replace(data=struct.pack("=I", len(data)) + data[4:])
+
+
 def discard(name: str) -> Request:
     """Return what deletes the interface ``name``, whosever it is."""
     return _link(_RTM_DELLINK, 0, [("IFLA_IFNAME", Text(name))], nothing=(errno.ENODEV,))
@@ -106,7 +124,7 @@ def _(thing: Bridge, place: Place) -> list[Request]:
     # The kernel ignores an alias in the message that creates (rtnl_create_link() in net/core/rtnetlink.c).  An MTU
     # it takes there, but only one that is set later keeps the bridge from following its ports' (br_change_mtu()).
     named = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_IFALIAS", Text(thing.alias)), ("IFLA_MTU", thing.mtu)]
-    return [_link(_RTM_NEWLINK, _NEW, wanted), _link(_RTM_NEWLINK, 0, named)]
+    return [_link(_RTM_NEWLINK, _NEW, wanted), _deaf_bridge(_link(_RTM_NEWLINK, 0, named))]
 
 
 @change.register
@@ -119,7 +137,7 @@ def _(old: Bridge, new: KernelObject, place: Place) -> list[Request]:
         ("IFLA_MTU", new.mtu),
         ("IFLA_IFALIAS", Text(new.alias)),
     ]
-    return [_link(_RTM_NEWLINK, 0, wanted)]
+    return [_deaf_bridge(_link(_RTM_NEWLINK, 0, wanted))]
 
 
 @add.register

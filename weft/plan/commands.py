@@ -71,8 +71,9 @@ def _family(address: str) -> tuple[str, ...]:
 
 @add.register
 def _(thing: Bridge) -> Commands:
+    kind = ("type", "bridge", "no_linklocal_learn", 1)
     return (
-        _line("ip", "link", "add", thing.name, "address", thing.mac, "mtu", thing.mtu, "type", "bridge"),
+        _line("ip", "link", "add", thing.name, "address", thing.mac, "mtu", thing.mtu, *kind),
         _line("ip", "link", "set", thing.name, "alias", thing.alias),
     )
 
