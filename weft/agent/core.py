@@ -53,6 +53,8 @@ class Core:
         self.state_dir = state_dir
         self.run_dir = run_dir
         self.state = State(store)
+        #: Grows with every change that begins or ends, so that a look at the kernel can tell whether one came between.
+        self.changes = 0
         for directory in (self.namespaces_dir, self.containers_dir):
             directory.mkdir(exist_ok=True)
         self.events = Events()
@@ -110,6 +112,7 @@ class Core:
         the error is raised; with ``teardown`` errors are logged instead and the change goes on to its end, because
         what is to go must go.
         """
+        self.changes += 1
         before = self._objects(containers, host)
         revert = self._inverse(first)
         self.state.commit(*first.save, drop=first.drop, durable=not last.save and not last.drop)
@@ -125,6 +128,7 @@ class Core:
                 raise
         self.originals.settle(operations)
         self.state.commit(*last.save, drop=last.drop)
+        self.changes += 1
         return operations
 
     def rehearse(self, edit: Edit, *, containers: Iterable[Container] = (), host: bool = False) -> Operations:

@@ -25,10 +25,10 @@ log = logging.getLogger("weft")
 #: Seconds of quiet that are waited for after a change, so that a burst is repaired once.
 SETTLE = 0.05
 #: Seconds that a burst may go on before it is repaired all the same.
-PATIENCE = 0.5
+PATIENCE = 1.0
 #: The share of its time that the reconciler may spend on looking, and the seconds after which it looks all the same.
 SHARE = 0.1
-LONGEST_REST = 1.0
+LONGEST_REST = 1.5
 #: Seconds between two glances at the filters during such a rest.
 GLANCE = 0.2
 #: Seconds between audits when nothing was noticed.
@@ -63,19 +63,32 @@ class Reconciler:
         self._thread.join()
 
     def repair(self, reason: str) -> Operations:
-        """Compare and repair once; return the operations that it took."""
+        """Compare and repair once; return the operations that it took.
+
+        The kernel is looked at without holding anybody up; only when a change comes between is it looked at again with
+        the lock held.
+        """
         core = self._core
         with core.lock:
-            core.refresh_facts()
-            desired = core.desired()
-            observed = core.kernel.observe(desired)
-            operations = core.originals.guard(difference(desired, (*observed, *_vouched_for(desired, observed))))
-            gone = self._dead_namespaces(operations)
-            operations = tuple(operation for operation in operations if not _concerns(operation, gone))
-            if operations:
-                self._apply(operations, reason)
-            else:
-                self.problems = []
+            changes, desired = core.changes, core.desired()
+        observed = core.kernel.observe(desired)
+        with core.lock:
+            if core.changes != changes:
+                observed = core.kernel.observe(core.desired())
+            return self._repair(reason, observed)
+
+    def _repair(self, reason: str, observed: Sequence[AnyObject]) -> Operations:
+        """Repair what differs from ``observed``, which is how the kernel is now; the lock is held."""
+        core = self._core
+        core.refresh_facts()
+        desired = core.desired()
+        operations = core.originals.guard(difference(desired, (*observed, *_vouched_for(desired, observed))))
+        gone = self._dead_namespaces(operations)
+        operations = tuple(operation for operation in operations if not _concerns(operation, gone))
+        if operations:
+            self._apply(operations, reason)
+        else:
+            self.problems = []
         for namespace in gone:
             self._namespace_gone(namespace)
         return operations

@@ -14,7 +14,7 @@ class _RecordMeta(msgspec.StructMeta):
     """Tells type checkers that every record is frozen, which msgspec inherits but cannot declare."""
 
 
-class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, metaclass=_RecordMeta, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """An immutable record.  Unknown fields are refused, so a misspelt option cannot be ignored silently."""
 
 
