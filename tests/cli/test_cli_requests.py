@@ -49,8 +49,8 @@ CASES: list[tuple[list[str], tuple[Any, ...]]] = [
     (
         _words(
             "network create --driver ptp --subnet 172.30.0.0/16 --subnet fd00::/64 --gateway 172.30.0.1 "
-            "--gateway fd00::1 --ip-range 172.30.5.0/24 --ipv6 --internal --no-icc --no-masquerade --ip-forward --no-filter "
-            "--mtu 1400 --bridge br0 --dns 9.9.9.9 --dns 1.1.1.1 --dns-search a.example --bind 127.0.0.1 "
+            "--gateway fd00::1 --ip-range 172.30.5.0/24 --ipv6 --internal --no-icc --no-masquerade --ip-forward "
+            "--no-filter --mtu 1400 --bridge br0 --dns 9.9.9.9 --dns 1.1.1.1 --dns-search a.example --bind 127.0.0.1 "
             "--opt a=1 --opt b=x=y --label c= app"
         ),
         ("create_network", CREATED, False),
