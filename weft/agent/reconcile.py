@@ -25,7 +25,7 @@ log = logging.getLogger("weft")
 #: Seconds of quiet that are waited for after a change, so that a burst is repaired once.
 SETTLE = 0.05
 #: Seconds that a burst may go on before it is repaired all the same.
-PATIENCE = 1.0
+PATIENCE = 0.5
 #: The share of its time that the reconciler may spend on looking, and the seconds after which it looks all the same.
 SHARE = 0.1
 LONGEST_REST = 1.5
@@ -70,6 +70,7 @@ class Reconciler:
         """
         core = self._core
         with core.lock:
+            core.refresh_facts()
             changes, desired = core.changes, core.desired()
         observed = core.kernel.observe(desired)
         with core.lock:
@@ -80,7 +81,6 @@ class Reconciler:
     def _repair(self, reason: str, observed: Sequence[AnyObject]) -> Operations:
         """Repair what differs from ``observed``, which is how the kernel is now; the lock is held."""
         core = self._core
-        core.refresh_facts()
         desired = core.desired()
         operations = core.originals.guard(difference(desired, (*observed, *_vouched_for(desired, observed))))
         gone = self._dead_namespaces(operations)
