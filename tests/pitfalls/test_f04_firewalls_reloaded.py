@@ -17,8 +17,8 @@ from weft.testing.hosts import INTERNET, INTERNET6, Hosts, Lan, Outside
 from weft.testing.spaces import Space
 
 NETWORKS = ("10.68.0.0/24", "fd00:68::/64")
-# Most of it goes to the other firewall's own program, which is started for each bridge and takes tenths of a second each
-# time.  What weft does itself is back much sooner; other tests of this pitfall hold it to its second.
+# Most of it goes to the other firewall's own program, which is started for each bridge and takes tenths of a second
+# each time.  What weft does itself is back much sooner; other tests of this pitfall hold it to its second.
 ALLOWED = 20
 QUICK = 0.25
 RETURN = "-A DOCKER-USER -j RETURN"
