@@ -54,10 +54,11 @@ _NEW = NLM_F_CREATE | NLM_F_EXCL
 
 
 class Request(NamedTuple):
-    """A message, and the refusals of it that mean that there was nothing to do."""
+    """A message, the refusals of it that mean that there was nothing to do, and whether it leaves anything to undo."""
 
     data: bytes
     nothing: Collection[int] = ()
+    lasting: bool = True
 
 
 @singledispatch
@@ -210,12 +211,11 @@ def _(thing: Cable, place: Place) -> list[Request]:
 
 @add.register
 def _(thing: LinkUp, place: Place) -> list[Request]:
-    if place.is_up(thing.name):
-        return []
-    requests = [_link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", Text(thing.name))], flags=_IFF_UP, change=_IFF_UP)]
+    up = _link(_RTM_NEWLINK, 0, [("IFLA_IFNAME", Text(thing.name))], flags=_IFF_UP, change=_IFF_UP)
+    requests = [] if place.is_up(thing.name) else [up]
     if thing.announce:
         again = [("IFLA_IFNAME", Text(thing.name)), ("IFLA_ADDRESS", Mac(thing.announce))]
-        requests.append(_link(_RTM_NEWLINK, 0, again))
+        requests.append(_link(_RTM_NEWLINK, 0, again)._replace(lasting=False))
     return requests
 
 

@@ -111,7 +111,7 @@ class Sender:
         refused = [answer for request, answer in answers if answer and answer.errno not in request.nothing]
         if refused:
             self._refused(operation, answers, refused[0])
-        elif any(answer is None for _, answer in answers):
+        elif any(answer is None and request.lasting for request, answer in answers):
             self._journal.done(operation.undo())
 
     def _refused(self, operation: Operation, answers: Answers, refused: Refused) -> None:
