@@ -72,7 +72,7 @@ def test_everything_is_as_it_was_soon_after(firewall: Firewall, eve: Outside) ->
         rules = Counter(firewall.rules())
         for command in commands:
             firewall.run(*command.split())
-        assert own_tables(firewall) == own  # not even for a moment is anything of weft's gone
+        assert own_tables(firewall) == own  # nothing of weft's went with it
         eventually(lambda: Counter(firewall.rules()) == rules, within=ALLOWED)  # noqa: B023
         check_isolation(firewall, eve)
         eventually(lambda: Counter(firewall.holds()) == before, within=20)
