@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args, get_origin
 
-from weft.api.problem import descendants, title
+from weft.api.problem import by_code, title
 from weft.api.route import Query, Route
 from weft.model import errors
 
@@ -75,7 +75,7 @@ def _type_text(kind: Any) -> str:
 
 
 def _error_rows() -> Iterator[str]:
-    for kind in descendants(errors.WeftError):
+    for kind in by_code().values():
         if kind is errors.WeftError:
             continue
         indent = "&emsp;" * (len(kind.__mro__) - len(errors.WeftError.__mro__) - 1)

@@ -45,8 +45,14 @@ def from_problem(document: Any) -> errors.WeftError:
 
 
 def by_code() -> dict[str, type[errors.WeftError]]:
-    """Return every error class by its code."""
-    return {kind.code: kind for kind in descendants(errors.WeftError)}
+    """Return every error class by its code.
+
+    A room may refine an error for itself; outside it is the error that it refines, whose code it has.
+    """
+    codes: dict[str, type[errors.WeftError]] = {}
+    for kind in descendants(errors.WeftError):
+        codes.setdefault(kind.code, kind)
+    return codes
 
 
 def descendants(kind: type[errors.WeftError]) -> Iterator[type[errors.WeftError]]:
