@@ -20,8 +20,9 @@ from typing import Literal, NamedTuple
 Opener = Callable[[Callable[[], socket.socket]], socket.socket]
 Outcome = Literal["reply", "refused", "timeout", "unreachable"]
 
-#: Seconds that a probe waits for an answer, unless it is told otherwise.
-PATIENCE = 1.0
+#: Seconds that a probe waits for an answer, unless it is told otherwise.  The first packet after a link has come up
+#: can be lost, because its bridge port does not forward yet; the kernel asks for the neighbour again a second later.
+PATIENCE = 2.5
 _UNREACHABLE = frozenset(
     {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPERM, errno.EADDRNOTAVAIL, errno.EINVAL}
 )
