@@ -82,7 +82,8 @@ def _deaths(host: Host, work: Work, prepare: Callable[[], None]) -> Iterator[str
         prepare()
         death = die(host, work, fatal)
         if death.step is None:
-            assert death.steps == fatal - 1 > 10
+            # What is done behind the caller's back may or may not fall into the time of the work.
+            assert 10 < death.steps < fatal
             return
         yield death.step
     raise AssertionError(f"more than {TOO_MANY} steps")
