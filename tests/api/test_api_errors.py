@@ -30,7 +30,7 @@ def _raw(socket_path: Path, method: str, path: str) -> tuple[http.client.HTTPRes
     return response, json.loads(response.read())
 
 
-@pytest.mark.parametrize("kind", list(descendants(errors.WeftError)), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", list(by_code().values()), ids=lambda kind: kind.__name__)
 def test_an_error_arrives_as_the_class_that_was_raised(
     kind: type[errors.WeftError], client: Client, agent: RecordingAgent
 ) -> None:
