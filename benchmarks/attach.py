@@ -10,14 +10,12 @@ look-ups, no checks, and nothing undone when a call fails.
 
 from __future__ import annotations
 
-import argparse
 import ctypes
 import gc
 import json
 import os
 import socket
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,6 +24,7 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
+from benchmarks import harness
 from weft.kernel import namespaces
 from weft.kernel.linux import LinuxKernel
 from weft.model.container import Address, Endpoint, Namespace
@@ -197,20 +196,10 @@ def _summary(times: dict[str, list[float]]) -> dict[str, object]:
     return {"count": len(times["weft"]), **sides, "ratio": round(ratio, 3)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="N1: attach in the kernel, beside hand-written pyroute2")
-    parser.add_argument("--count", type=int, default=300, help="how often each side attaches")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        sys.exit("weft: this makes network namespaces and needs root")
-    result = namespaces.in_new_namespace(lambda: measure(arguments.count))
-    if arguments.json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            print(f"{key:8} {value}")
+def measure_apart(count: int) -> harness.Result:
+    """Measure in a namespace where nobody is disturbed."""
+    return namespaces.in_new_namespace(lambda: measure(count))
 
 
 if __name__ == "__main__":
-    main()
+    harness.main("N1: attach in the kernel, beside hand-written pyroute2", measure_apart, count=300)

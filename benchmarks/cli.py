@@ -8,9 +8,6 @@ which is the floor for any program in Python, and 'docker version', where there 
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -21,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks import harness
 from weft.kernel import namespaces
 
 CONTAINERS = 10
@@ -76,20 +74,10 @@ def _summary(values: list[float]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="N14: a short command as a whole process")
-    parser.add_argument("--count", type=int, default=50, help="how often each command is run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    arguments = parser.parse_args()
-    if os.geteuid() != 0:
-        sys.exit("weft: this makes network namespaces and needs root")
-    result = namespaces.in_new_namespace(lambda: measure(arguments.count))
-    if arguments.json:
-        print(json.dumps(result))
-    else:
-        for key, value in result.items():
-            print(f"{key:15} {value}")
+def measure_apart(count: int) -> harness.Result:
+    """Measure in a namespace where nobody is disturbed."""
+    return namespaces.in_new_namespace(lambda: measure(count))
 
 
 if __name__ == "__main__":
-    main()
+    harness.main("N14: a short command as a whole process", measure_apart, count=50)

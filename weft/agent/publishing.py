@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from weft.agent.reservations import Reservations
 from weft.ipam.ports import PortPool
@@ -62,7 +62,7 @@ class Publishing:
             ports = _at(number, request, addresses)
             self._reservations.take(ports, container.name)
             return ports
-        for candidate in self._candidates():
+        for candidate in self._dynamic.candidates():
             ports = _at(candidate, request, addresses)
             try:
                 self._reservations.take(ports, container.name, fresh=True)
@@ -70,9 +70,6 @@ class Publishing:
                 continue
             return ports
         raise AssertionError("the pool ends with PortsExhausted")
-
-    def _candidates(self) -> Iterator[int]:
-        yield from self._dynamic.candidates()
 
     def _bind_addresses(self, request: PortRequest, network: Network, endpoint: Endpoint) -> list[str]:
         """Return the host addresses that the port is to be bound to, one for each address family that it covers."""
